@@ -1,0 +1,64 @@
+package dev.quench.device;
+
+import static java.util.Objects.checkFromIndexSize;
+
+import dev.quench.tensor.DType;
+import dev.quench.tensor.HostTensor;
+import dev.quench.tensor.Shape;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The tensor of devices that work in host memory.
+ *
+ * @param memory starts at element (0, 0); little-endian
+ */
+record HostMatrix(DType dtype, long rows, long columns, long stride, MemorySegment memory)
+    implements Tensor {
+
+  static HostMatrix dense(DType dtype, long rows, long columns, MemorySegment memory) {
+    return new HostMatrix(dtype, rows, columns, columns, memory);
+  }
+
+  /** The tensor as what it must be on this kind of device. */
+  static HostMatrix of(Tensor tensor) {
+    if (tensor instanceof HostMatrix matrix) {
+      return matrix;
+    }
+    throw new IllegalArgumentException("a tensor of another device: " + tensor);
+  }
+
+  /** Byte offset of element (row, column). */
+  long offset(long row, long column) {
+    return (row * stride + column) * dtype.bits() / 8;
+  }
+
+  boolean isDense() {
+    return stride == columns || rows <= 1;
+  }
+
+  @Override
+  public HostMatrix slice(long row, long count, long column, long width) {
+    checkFromIndexSize(row, count, rows);
+    checkFromIndexSize(column, width, columns);
+    if (count == 0 || width == 0) {
+      return new HostMatrix(dtype, count, width, stride, memory.asSlice(0, 0));
+    }
+    long from = offset(row, column);
+    long to = offset(row + count - 1, column + width);
+    return new HostMatrix(dtype, count, width, stride, memory.asSlice(from, to - from));
+  }
+
+  /** The same memory as a host tensor of two dimensions; only of a dense matrix. */
+  HostTensor asHostTensor() {
+    if (!isDense()) {
+      throw new IllegalArgumentException("a view with stride " + stride + " isn't dense");
+    }
+    return new HostTensor(
+        dtype, Shape.of(rows, columns), memory.asSlice(0, dtype.bytes(rows * columns)));
+  }
+
+  @Override
+  public String toString() {
+    return dtype + " [" + rows + ", " + columns + "]" + (isDense() ? "" : " stride " + stride);
+  }
+}
