@@ -1,0 +1,20 @@
+package dev.quench.model;
+
+import dev.quench.device.Scope;
+import dev.quench.device.Tensor;
+
+/**
+ * Where a model's weights come from: a checkpoint as it is, or a compressed one that is dequantized
+ * on load.
+ */
+public interface WeightSource {
+  /**
+   * A tensor of the model, as F32 on the device of {@code scope}.
+   *
+   * @param name as in an uncompressed checkpoint, such as {@code
+   *     model.layers.0.self_attn.q_proj.weight}
+   * @param rows 1 for vectors
+   * @throws dev.quench.InvalidInputException if it is missing or has another shape
+   */
+  Tensor load(String name, long rows, long columns, Scope scope);
+}
