@@ -39,6 +39,9 @@ public interface Device extends AutoCloseable {
    */
   void download(Tensor source, HostTensor target);
 
+  /** True if {@link Scope#upload} shares the host's memory instead of copying. */
+  boolean sharesHostMemory();
+
   /** Waits until everything asked for so far is done. */
   void synchronize();
 

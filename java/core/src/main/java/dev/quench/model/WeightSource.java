@@ -17,4 +17,11 @@ public interface WeightSource {
    * @throws dev.quench.InvalidInputException if it is missing or has another shape
    */
   Tensor load(String name, long rows, long columns, Scope scope);
+
+  /**
+   * Some rows of a matrix of the model, cast to F32, without loading the rest: {@code target[i, :] = tensor[index[i], :]}.
+   *
+   * @param target F32 [index.length, columns]
+   */
+  void gatherRows(String name, long rows, long columns, int[] index, Tensor target);
 }
