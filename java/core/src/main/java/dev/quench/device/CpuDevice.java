@@ -14,6 +14,11 @@ public final class CpuDevice implements Device {
   private final Workers workers;
   private final SerialGemm serial = new ChosenGemm();
   private final CpuMatrixProducts products;
+  private final CpuMoving moving;
+  private final CpuQuantization quantization;
+  private final CpuSolver solver;
+  private final CpuModel model;
+  private final CpuAttention attention;
 
   /**
    * @param threads how many threads work, the caller's among them; at least 1
@@ -21,6 +26,11 @@ public final class CpuDevice implements Device {
   public CpuDevice(int threads) {
     workers = new Workers(threads);
     products = new CpuMatrixProducts(workers, serial, pool);
+    moving = new CpuMoving(workers);
+    quantization = new CpuQuantization(workers);
+    solver = new CpuSolver(workers);
+    model = new CpuModel(workers);
+    attention = new CpuAttention(workers, serial, pool);
   }
 
   /**
@@ -58,6 +68,11 @@ public final class CpuDevice implements Device {
           .asSlice(row * rowBytes, rowBytes)
           .copyFrom(from.memory().asSlice(from.offset(row, 0), rowBytes));
     }
+  }
+
+  @Override
+  public boolean sharesHostMemory() {
+    return true;
   }
 
   /** Returns at once: no operation is under way between calls. */
@@ -104,71 +119,71 @@ public final class CpuDevice implements Device {
 
   @Override
   public void convert(Tensor source, Tensor target) {
-    throw new UnsupportedOperationException("not merged");
+    moving.convert(source, target);
   }
 
   @Override
   public void transpose(Tensor source, Tensor target) {
-    throw new UnsupportedOperationException("not merged");
+    moving.transpose(source, target);
   }
 
   @Override
   public void gatherRows(Tensor source, Tensor index, Tensor target) {
-    throw new UnsupportedOperationException("not merged");
+    moving.gatherRows(source, index, target);
   }
 
   @Override
   public void gatherSymmetric(Tensor lower, Tensor index, Tensor target) {
-    throw new UnsupportedOperationException("not merged");
+    moving.gatherSymmetric(lower, index, target);
   }
 
   @Override
   public void diagonal(Tensor matrix, Tensor values) {
-    throw new UnsupportedOperationException("not merged");
+    moving.diagonal(matrix, values);
   }
 
   @Override
   public void setDiagonal(Tensor values, Tensor matrix) {
-    throw new UnsupportedOperationException("not merged");
+    moving.setDiagonal(values, matrix);
   }
 
   @Override
   public void observe(Tensor x, long blockRows, long blockColumns, Tensor min, Tensor max) {
-    throw new UnsupportedOperationException("not merged");
+    quantization.observe(x, blockRows, blockColumns, min, max);
   }
 
   @Override
   public void quantizationParameters(
       Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
-    throw new UnsupportedOperationException("not merged");
+    quantization.quantizationParameters(min, max, args, scale, zeroPoint);
   }
 
   @Override
   public void quantize(
       Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
-    throw new UnsupportedOperationException("not merged");
+    quantization.quantize(x, scale, zeroPoint, args, codes);
   }
 
   @Override
   public void quantizeToNearest(
       Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
-    throw new UnsupportedOperationException("not merged");
+    quantization.quantizeToNearest(x, args, scale, zeroPoint, codes);
   }
 
   @Override
   public void dequantize(
       Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
-    throw new UnsupportedOperationException("not merged");
+    quantization.dequantize(codes, scale, zeroPoint, args, x);
   }
 
   @Override
   public void pack(Tensor codes, int bits, Tensor packed) {
-    throw new UnsupportedOperationException("not merged");
+    quantization.pack(codes, bits, packed);
   }
 
   @Override
   public void unpack(Tensor packed, int bits, Tensor codes) {
-    throw new UnsupportedOperationException("not merged");
+    quantization.unpack(packed, bits, codes);
   }
 
   @Override
@@ -183,41 +198,41 @@ public final class CpuDevice implements Device {
       Tensor codes,
       Tensor error,
       Tensor loss) {
-    throw new UnsupportedOperationException("not merged");
+    solver.gptqBlock(w, u, scale, zeroPoint, group, args, roundTo, codes, error, loss);
   }
 
   @Override
   public void add(Tensor x, Tensor y) {
-    throw new UnsupportedOperationException("not merged");
+    model.add(x, y);
   }
 
   @Override
   public void addRow(Tensor bias, Tensor y) {
-    throw new UnsupportedOperationException("not merged");
+    model.addRow(bias, y);
   }
 
   @Override
   public void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y) {
-    throw new UnsupportedOperationException("not merged");
+    model.rmsNorm(x, weight, epsilon, y);
   }
 
   @Override
   public void rope(Tensor x, int headDim, Tensor positions, Tensor cos, Tensor sin) {
-    throw new UnsupportedOperationException("not merged");
+    model.rope(x, headDim, positions, cos, sin);
   }
 
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, long[] starts, Tensor y) {
-    throw new UnsupportedOperationException("not merged");
+    attention.attention(q, k, v, spec, starts, y);
   }
 
   @Override
   public void gatedActivation(Activation activation, Tensor gate, Tensor up, Tensor y) {
-    throw new UnsupportedOperationException("not merged");
+    model.gatedActivation(activation, gate, up, y);
   }
 
   @Override
   public void logProbability(Tensor logits, Tensor targets, Tensor out) {
-    throw new UnsupportedOperationException("not merged");
+    model.logProbability(logits, targets, out);
   }
 }

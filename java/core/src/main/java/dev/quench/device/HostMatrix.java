@@ -48,6 +48,11 @@ record HostMatrix(DType dtype, long rows, long columns, long stride, MemorySegme
     return new HostMatrix(dtype, count, width, stride, memory.asSlice(from, to - from));
   }
 
+  @Override
+  public HostMatrix rows(long row, long count) {
+    return slice(row, count, 0, columns);
+  }
+
   /** The same memory as a host tensor of two dimensions; only of a dense matrix. */
   HostTensor asHostTensor() {
     if (!isDense()) {
