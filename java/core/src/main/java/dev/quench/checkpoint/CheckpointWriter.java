@@ -146,6 +146,11 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     return writer;
   }
 
+  /** Removes what a run that didn't end left of an output, if there is something. */
+  public static void discard(Path output) {
+    deleteFolder(partialFolder(output));
+  }
+
   private void checkRoom() {
     try {
       long usable = Files.getFileStore(partial).getUsableSpace();
@@ -323,12 +328,19 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
   /** Removes everything that was written. */
   public void abort() {
     close();
-    try (Stream<Path> files = Files.walk(partial)) {
+    deleteFolder(partial);
+  }
+
+  private static void deleteFolder(Path folder) {
+    if (!Files.exists(folder)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.deleteIfExists(file);
       }
     } catch (IOException e) {
-      throw failure(partial, e);
+      throw failure(folder, e);
     }
   }
 

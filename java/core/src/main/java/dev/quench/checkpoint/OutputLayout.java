@@ -8,6 +8,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -109,6 +110,11 @@ public final class OutputLayout {
 
   Map<String, Place> places() {
     return places;
+  }
+
+  /** Names of all tensors. */
+  public Set<String> names() {
+    return places.keySet();
   }
 
   /** Bytes of all weight files. */
