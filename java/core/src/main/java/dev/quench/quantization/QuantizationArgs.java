@@ -168,6 +168,23 @@ public record QuantizationArgs(
         observerArgs);
   }
 
+  /** The same with another way to find the range. */
+  public QuantizationArgs withObserver(String other) {
+    return new QuantizationArgs(
+        numBits,
+        type,
+        symmetric,
+        strategy,
+        groupSize,
+        blockStructure,
+        dynamic,
+        actOrder,
+        scaleDtype,
+        zeroPointDtype,
+        Optional.of(other),
+        observerArgs);
+  }
+
   /** The twelve fields as config.json has them; absent ones are null. */
   public Map<String, @Nullable Object> toMap() {
     Map<String, @Nullable Object> map = new LinkedHashMap<>();
