@@ -12,7 +12,9 @@ import java.util.List;
  */
 public record Batch(int[] ids, int[] positions, long[] starts) {
 
-  /** Groups rows, in order, into batches of at most {@code maxTokens} tokens, but at least one row. */
+  /**
+   * Groups rows, in order, into batches of at most {@code maxTokens} tokens, but at least one row.
+   */
   public static List<Batch> of(List<int[]> rows, int maxTokens) {
     List<Batch> batches = new ArrayList<>();
     List<int[]> group = new ArrayList<>();

@@ -37,10 +37,11 @@ public final class CalibrationReader {
   }
 
   /**
-   * Reads JSON lines or a JSON array of rows with {@code input_ids}, {@code messages} or {@code text}, or of rows of ids; or
-   * plain text, which is one document and is cut into rows.
+   * Reads JSON lines or a JSON array of rows with {@code input_ids}, {@code messages} or {@code
+   * text}, or of rows of ids; or plain text, which is one document and is cut into rows.
    *
-   * @throws InvalidInputException if there is nothing usable in the file; the message names the line
+   * @throws InvalidInputException if there is nothing usable in the file; the message names the
+   *     line
    */
   public CalibrationData read(Path file) {
     DocumentSource source = DocumentSource.open(file);
@@ -92,8 +93,8 @@ public final class CalibrationReader {
   }
 
   /**
-   * Draws documents without replacement: a Fisher-Yates shuffle by a SplittableRandom of the seed, taken from the front until
-   * there are enough. Only the documents that are drawn are tokenized.
+   * Draws documents without replacement: a Fisher-Yates shuffle by a SplittableRandom of the seed,
+   * taken from the front until there are enough. Only the documents that are drawn are tokenized.
    */
   private List<int[]> sampled(DocumentSource source, Encoder encoder, List<String> warnings) {
     List<int[]> rows = new ArrayList<>();
@@ -114,7 +115,10 @@ public final class CalibrationReader {
         tooShort++;
         continue;
       }
-      rows.add(ids.length > options.sequenceLength() ? Arrays.copyOf(ids, options.sequenceLength()) : ids);
+      rows.add(
+          ids.length > options.sequenceLength()
+              ? Arrays.copyOf(ids, options.sequenceLength())
+              : ids);
     }
     if (tooShort > 0) {
       warnings.add("%d rows of fewer than two tokens were left out.".formatted(tooShort));

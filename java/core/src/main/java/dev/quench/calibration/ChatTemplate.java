@@ -19,7 +19,10 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Renders a conversation as the text that a model was trained on, by the Jinja template that comes with it. */
+/**
+ * Renders a conversation as the text that a model was trained on, by the Jinja template that comes
+ * with it.
+ */
 public final class ChatTemplate {
   private static final JsonMapper JSON = new JsonMapper();
 

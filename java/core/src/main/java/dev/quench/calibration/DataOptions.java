@@ -13,7 +13,10 @@ public record DataOptions(int samples, int sequenceLength, long seed, Packing pa
   public enum Packing {
     /** A row is a document, cut to the sequence length; which ones is drawn by the seed. */
     ROWS,
-    /** Documents are joined in their order and cut into rows of exactly the sequence length; the first ones are taken. */
+    /**
+     * Documents are joined in their order and cut into rows of exactly the sequence length; the
+     * first ones are taken.
+     */
     CONCATENATE
   }
 }

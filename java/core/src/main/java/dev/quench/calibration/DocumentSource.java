@@ -44,7 +44,8 @@ final class DocumentSource {
   }
 
   /**
-   * @throws InvalidInputException if the file can't be read, is empty, or isn't of a kind that is known
+   * @throws InvalidInputException if the file can't be read, is empty, or isn't of a kind that is
+   *     known
    */
   static DocumentSource open(Path file) {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
@@ -127,7 +128,8 @@ final class DocumentSource {
     for (int i = 0; i < ids.length; i++) {
       JsonNode id = array.path(i);
       if (!id.isIntegralNumber() || !id.canConvertToInt() || id.asInt() < 0) {
-        throw new InvalidInputException(where + ": token ids must be non-negative integers, found " + id + ".");
+        throw new InvalidInputException(
+            where + ": token ids must be non-negative integers, found " + id + ".");
       }
       ids[i] = id.asInt();
     }
@@ -139,7 +141,11 @@ final class DocumentSource {
       return JSON.readTree(json);
     } catch (JacksonException e) {
       throw new InvalidInputException(
-          where + " isn't valid JSON: " + e.getOriginalMessage().lines().findFirst().orElse("") + ".", e);
+          where
+              + " isn't valid JSON: "
+              + e.getOriginalMessage().lines().findFirst().orElse("")
+              + ".",
+          e);
     }
   }
 }

@@ -6,10 +6,11 @@ import dev.quench.device.Tensor;
 import dev.quench.tensor.DType;
 
 /**
- * The second derivative of a linear's squared output error with respect to a row of its weight: H = 2/N · Σ xᵀx over the
- * tokens of N sequences (Frantar et al. 2022, §3). It depends on the input alone, so all linears that read the same tensor
- * share one. Only the lower triangle of the sum is kept; the factor 2/N is left to {@link #lossFactor}, since neither
- * rounding nor relative damping depend on it.
+ * The second derivative of a linear's squared output error with respect to a row of its weight: H =
+ * 2/N · Σ xᵀx over the tokens of N sequences (Frantar et al. 2022, §3). It depends on the input
+ * alone, so all linears that read the same tensor share one. Only the lower triangle of the sum is
+ * kept; the factor 2/N is left to {@link #lossFactor}, since neither rounding nor relative damping
+ * depend on it.
  */
 public final class Hessian {
   private final Device device;

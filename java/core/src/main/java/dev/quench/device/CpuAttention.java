@@ -12,8 +12,9 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Causal attention in blocks of queries against tiles of keys, with the softmax's maximum and sum carried from tile to tile
- * (Milakov and Gimelshein 2018; Dao et al. 2022), so that scratch memory doesn't grow with the sequence.
+ * Causal attention in blocks of queries against tiles of keys, with the softmax's maximum and sum
+ * carried from tile to tile (Milakov and Gimelshein 2018; Dao et al. 2022), so that scratch memory
+ * doesn't grow with the sequence.
  */
 final class CpuAttention {
   private static final VectorSpecies<Float> S = VectorShapes.FLOAT;
@@ -72,8 +73,7 @@ final class CpuAttention {
   }
 
   /** The last query sees all keys, the one before it all but the last, and so on. */
-  private void attend(
-      HostMatrix q, HostMatrix k, HostMatrix v, float scale, HostMatrix y) {
+  private void attend(HostMatrix q, HostMatrix k, HostMatrix v, float scale, HostMatrix y) {
     long rows = q.rows();
     long width = Math.min(KEYS, k.rows());
     long headDim = q.columns();
@@ -87,7 +87,19 @@ final class CpuAttention {
       HostMatrix tileKeys = k.rows(tile, keys);
       HostMatrix tileValues = v.rows(tile, keys);
       gemm.sgemm(
-          false, true, rows, keys, headDim, scale, q.memory(), q.stride(), tileKeys.memory(), k.stride(), 0, scores, width);
+          false,
+          true,
+          rows,
+          keys,
+          headDim,
+          scale,
+          q.memory(),
+          q.stride(),
+          tileKeys.memory(),
+          k.stride(),
+          0,
+          scores,
+          width);
       for (int r = 0; r < rows; r++) {
         long visible = Math.clamp(k.rows() - rows + r + 1 - tile, 0, keys);
         long row = r * width * 4;
@@ -100,7 +112,19 @@ final class CpuAttention {
         max[r] = newMax;
       }
       gemm.sgemm(
-          false, false, rows, headDim, keys, 1, scores, width, tileValues.memory(), v.stride(), tile == 0 ? 0 : 1, y.memory(), y.stride());
+          false,
+          false,
+          rows,
+          headDim,
+          keys,
+          1,
+          scores,
+          width,
+          tileValues.memory(),
+          v.stride(),
+          tile == 0 ? 0 : 1,
+          y.memory(),
+          y.stride());
     }
     for (int r = 0; r < rows; r++) {
       scale(y.memory(), y.offset(r, 0), headDim, 1 / sum[r]);

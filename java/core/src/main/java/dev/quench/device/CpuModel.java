@@ -26,7 +26,11 @@ final class CpuModel {
     HostMatrix from = f32(x);
     HostMatrix to = f32(y);
     CpuMoving.requireShape(from, to.rows(), to.columns());
-    overRows(to, row -> addRow(from.memory(), from.offset(row, 0), to.memory(), to.offset(row, 0), to.columns()));
+    overRows(
+        to,
+        row ->
+            addRow(
+                from.memory(), from.offset(row, 0), to.memory(), to.offset(row, 0), to.columns()));
   }
 
   void addRow(Tensor bias, Tensor y) {
@@ -44,7 +48,8 @@ final class CpuModel {
           .intoMemorySegment(y, to + i * 4, LE);
     }
     for (long i = bulk; i < count; i++) {
-      float sum = y.get(JAVA_FLOAT_UNALIGNED, to + i * 4) + x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
+      float sum =
+          y.get(JAVA_FLOAT_UNALIGNED, to + i * 4) + x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
       y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, sum);
     }
   }
@@ -69,7 +74,13 @@ final class CpuModel {
   }
 
   private static void normRow(
-      MemorySegment x, long from, MemorySegment weight, float epsilon, MemorySegment y, long to, long count) {
+      MemorySegment x,
+      long from,
+      MemorySegment weight,
+      float epsilon,
+      MemorySegment y,
+      long to,
+      long count) {
     long bulk = S.loopBound(count);
     FloatVector squares = FloatVector.zero(S);
     for (long i = 0; i < bulk; i += S.length()) {

@@ -5,9 +5,10 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * e^x in float32: x = n·ln 2 + r with |r| ≤ ½ ln 2, e^r by its Taylor polynomial of degree 7 (truncation below 6·10⁻⁹), then
- * scaled by 2^n in two halves so that results down to the smallest subnormal come out. Vector and scalar take the same
- * steps and give the same bits. Relative error below 3·2⁻²⁴ where the result is normal.
+ * e^x in float32: x = n·ln 2 + r with |r| ≤ ½ ln 2, e^r by its Taylor polynomial of degree 7
+ * (truncation below 6·10⁻⁹), then scaled by 2^n in two halves so that results down to the smallest
+ * subnormal come out. Vector and scalar take the same steps and give the same bits. Relative error
+ * below 3·2⁻²⁴ where the result is normal.
  */
 final class Exp {
   private static final float LOG2_E = 1.44269504f;

@@ -13,14 +13,18 @@ import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
 import java.util.Map;
 
-/** The weights of a checkpoint, compressed or not: compressed ones are dequantized when they are loaded. */
+/**
+ * The weights of a checkpoint, compressed or not: compressed ones are dequantized when they are
+ * loaded.
+ */
 public final class StoredWeights implements WeightSource {
   private final Device device;
   private final TensorReader reader;
   private final Map<String, WeightLayout> compressed;
 
   /**
-   * @param compressed layouts of the compressed weights by the name that the weight has in an uncompressed checkpoint
+   * @param compressed layouts of the compressed weights by the name that the weight has in an
+   *     uncompressed checkpoint
    */
   public StoredWeights(Device device, TensorReader reader, Map<String, WeightLayout> compressed) {
     this.device = device;
@@ -57,7 +61,10 @@ public final class StoredWeights implements WeightSource {
     HostTensor host = reader.read(name, arena);
     if (!host.dtype().isWeightFloat() || host.dtype() == DType.F64) {
       throw new InvalidInputException(
-          name + ": dtype " + host.dtype() + " can't be used as a weight; Quench computes with F32, BF16 and F16.");
+          name
+              + ": dtype "
+              + host.dtype()
+              + " can't be used as a weight; Quench computes with F32, BF16 and F16.");
     }
     if (host.rows() != rows || host.columns() != columns) {
       throw new InvalidInputException(
@@ -68,7 +75,13 @@ public final class StoredWeights implements WeightSource {
   }
 
   private void dequantize(
-      String name, WeightLayout layout, long rows, long columns, Tensor target, Arena arena, Scope staging) {
+      String name,
+      WeightLayout layout,
+      long rows,
+      long columns,
+      Tensor target,
+      Arena arena,
+      Scope staging) {
     if (layout.rows() != rows || layout.columns() != columns) {
       throw new InvalidInputException(
           "%s: its shape is [%d, %d], but config.json makes it [%d, %d]; are the two of the same model?"

@@ -17,7 +17,8 @@ public final class WeightDecoder {
   }
 
   /**
-   * @param read gives the tensor of a name; what it returns must stay valid as long as {@code scope}
+   * @param read gives the tensor of a name; what it returns must stay valid as long as {@code
+   *     scope}
    */
   public QuantizedWeight decode(
       WeightLayout layout, Function<String, HostTensor> read, Scope scope) {

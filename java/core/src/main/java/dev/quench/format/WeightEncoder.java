@@ -28,8 +28,7 @@ public final class WeightEncoder {
         Arena arena = Arena.ofShared()) {
       for (OutputTensor output : layout.tensors()) {
         HostTensor host =
-            new HostTensor(
-                output.dtype(), output.shape(), arena.allocate(output.bytes(), 64));
+            new HostTensor(output.dtype(), output.shape(), arena.allocate(output.bytes(), 64));
         if (output.name().equals(layout.codesName())) {
           device.download(codes(weight, layout, scope), host);
         } else if (output.name().equals(layout.scaleName())) {
@@ -54,7 +53,10 @@ public final class WeightEncoder {
     return packed;
   }
 
-  /** Zero points of a packed format are packed along the output channels: transposed, packed, transposed back. */
+  /**
+   * Zero points of a packed format are packed along the output channels: transposed, packed,
+   * transposed back.
+   */
   private Tensor zeroPoint(QuantizedWeight weight, WeightLayout layout, Scope scope) {
     if (!layout.packedZeroPoint()) {
       return weight.zeroPoint();

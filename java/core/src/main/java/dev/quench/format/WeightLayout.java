@@ -9,8 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The tensors that one compressed weight becomes in a compressed-tensors checkpoint: names, dtypes and shapes, which
- * follow from the scheme alone. Behaviour reference §5.3.
+ * The tensors that one compressed weight becomes in a compressed-tensors checkpoint: names, dtypes
+ * and shapes, which follow from the scheme alone. Behaviour reference §5.3.
  *
  * @param module name of the module
  * @param rows out features

@@ -1,4 +1,6 @@
-/** compressed-tensors on disk: which tensors a compressed weight becomes, and how to read them back. */
+/**
+ * compressed-tensors on disk: which tensors a compressed weight becomes, and how to read them back.
+ */
 @NullMarked
 package dev.quench.format;
 

@@ -14,17 +14,19 @@ import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
 /**
- * GPTQ (Frantar et al. 2022, arXiv 2210.17323): rounds a weight column by column, and after each column moves the columns
- * to come so that they make up for its error, as far as the Hessian of the input allows. Algorithm 1 of the paper, with
- * scales fixed beforehand and, if asked for, the columns taken by falling importance while each keeps the scale of its
- * original place ("static" act-order).
+ * GPTQ (Frantar et al. 2022, arXiv 2210.17323): rounds a weight column by column, and after each
+ * column moves the columns to come so that they make up for its error, as far as the Hessian of the
+ * input allows. Algorithm 1 of the paper, with scales fixed beforehand and, if asked for, the
+ * columns taken by falling importance while each keeps the scale of its original place ("static"
+ * act-order).
  *
- * <p>The weight is worked on transposed: a column of the paper is a contiguous row here, so that reordering columns copies
- * rows and all output channels advance together.
+ * <p>The weight is worked on transposed: a column of the paper is a contiguous row here, so that
+ * reordering columns copies rows and all output channels advance together.
  */
 public final class Gptq {
   /**
-   * @param blockSize columns that are rounded before their errors are applied to the rest in one matrix product
+   * @param blockSize columns that are rounded before their errors are applied to the rest in one
+   *     matrix product
    * @param damping added to the Hessian's diagonal, as a fraction of its mean
    */
   public record Options(int blockSize, double damping) {
@@ -34,7 +36,8 @@ public final class Gptq {
   /**
    * What became of a weight.
    *
-   * @param loss ½·Σ (w − ŵ)²/U² as the paper counts it: the squared output error per calibration sequence
+   * @param loss ½·Σ (w − ŵ)²/U² as the paper counts it: the squared output error per calibration
+   *     sequence
    */
   public record Solution(QuantizedWeight weight, double loss) {}
 
@@ -56,11 +59,17 @@ public final class Gptq {
    * @param actOrder take the columns by falling importance
    * @param where the module or step, for messages
    * @param scope owns the factor
-   * @return empty if the Hessian isn't positive definite even with the damping raised a thousandfold
+   * @return empty if the Hessian isn't positive definite even with the damping raised a
+   *     thousandfold
    * @throws dev.quench.QuenchException if the Hessian holds NaN or infinity
    */
   public static Optional<Gptq> prepare(
-      Device device, Options options, Hessian hessian, boolean actOrder, String where, Scope scope) {
+      Device device,
+      Options options,
+      Hessian hessian,
+      boolean actOrder,
+      String where,
+      Scope scope) {
     return InverseFactor.of(device, hessian, options.damping(), actOrder, where, scope)
         .map(factor -> new Gptq(device, options, hessian, factor));
   }
@@ -161,8 +170,8 @@ public final class Gptq {
   }
 
   /**
-   * Parameters [block rows, block columns] as F32 [block columns, channels]: transposed, and repeated for the channels that
-   * share them.
+   * Parameters [block rows, block columns] as F32 [block columns, channels]: transposed, and
+   * repeated for the channels that share them.
    */
   private Tensor perChannel(
       Tensor parameters, DType dtype, QuantizationArgs args, long channels, Scope work) {

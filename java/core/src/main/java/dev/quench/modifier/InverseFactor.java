@@ -15,12 +15,13 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * What GPTQ needs of a Hessian: an order of the columns, and the upper triangular U with H⁻¹ = Uᵀ·U for the Hessian in
- * that order, damped. All linears that share the input share it.
+ * What GPTQ needs of a Hessian: an order of the columns, and the upper triangular U with H⁻¹ = Uᵀ·U
+ * for the Hessian in that order, damped. All linears that share the input share it.
  *
  * @param u F32 [n, n], upper triangular
  * @param order {@code order[i]} is the column that comes as the i-th
- * @param dead positions in {@code order} of columns whose input was always zero: their weights don't matter
+ * @param dead positions in {@code order} of columns whose input was always zero: their weights
+ *     don't matter
  * @param dampings how often the damping had to be raised tenfold until the factorization succeeded
  */
 record InverseFactor(Tensor u, int[] order, int[] dead, int dampings) {

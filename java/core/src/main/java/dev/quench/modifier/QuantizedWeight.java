@@ -10,4 +10,5 @@ import dev.quench.quantization.QuantizationArgs;
  * @param scale in the dtype of the original weight; the shape of the blocks that share one
  * @param zeroPoint I8, the shape of {@code scale}; all zero if symmetric
  */
-public record QuantizedWeight(QuantizationArgs args, Tensor codes, Tensor scale, Tensor zeroPoint) {}
+public record QuantizedWeight(
+    QuantizationArgs args, Tensor codes, Tensor scale, Tensor zeroPoint) {}

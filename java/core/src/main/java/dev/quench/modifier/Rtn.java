@@ -7,7 +7,10 @@ import dev.quench.quantization.BitPacking;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 
-/** Round to nearest: every weight becomes the code closest to it, in the dtype that the checkpoint has it in. */
+/**
+ * Round to nearest: every weight becomes the code closest to it, in the dtype that the checkpoint
+ * has it in.
+ */
 public final class Rtn {
   private Rtn() {}
 

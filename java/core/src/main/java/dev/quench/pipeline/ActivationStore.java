@@ -22,8 +22,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The activations of all calibration tokens between two steps, in host memory, or in a mapped file where they don't fit. A
- * batch is opened, worked on, and closed; devices with memory of their own copy it there and back.
+ * The activations of all calibration tokens between two steps, in host memory, or in a mapped file
+ * where they don't fit. A batch is opened, worked on, and closed; devices with memory of their own
+ * copy it there and back.
  */
 final class ActivationStore implements AutoCloseable {
   /** Whether what a step hands to the next outlives the visit of a batch. */
@@ -124,16 +125,16 @@ final class ActivationStore implements AutoCloseable {
 
   private static HostTensor tensor(MemorySegment memory, long offset, long rows, long columns) {
     return new HostTensor(
-        DType.F32,
-        Shape.of(rows, columns),
-        memory.asSlice(offset, rows * columns * Float.BYTES));
+        DType.F32, Shape.of(rows, columns), memory.asSlice(offset, rows * columns * Float.BYTES));
   }
 
   int batches() {
     return batches.size();
   }
 
-  /** The residual stream of a batch as it was when the batch was last closed: F32 [tokens, hidden]. */
+  /**
+   * The residual stream of a batch as it was when the batch was last closed: F32 [tokens, hidden].
+   */
   HostTensor hidden(int index) {
     device.synchronize();
     return hidden.get(index);

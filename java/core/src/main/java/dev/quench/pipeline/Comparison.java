@@ -151,8 +151,7 @@ public record Comparison(
       Tensor logits = head.logits(hidden, work);
       MemorySegment memory = arena.allocate(logits.rows() * logits.columns() * Float.BYTES, 64);
       device.download(
-          logits,
-          new HostTensor(DType.F32, Shape.of(logits.rows(), logits.columns()), memory));
+          logits, new HostTensor(DType.F32, Shape.of(logits.rows(), logits.columns()), memory));
       return memory;
     }
   }

@@ -15,7 +15,8 @@ import java.util.Optional;
  * @param calibration token rows; needed if a modifier of the recipe observes activations
  * @param batchTokens tokens that go through the model at a time
  * @param maxShardSize bytes of a file of the output, unless a single tensor is larger
- * @param maxFallbacks modules that may fall back to round-to-nearest before the run counts as failed
+ * @param maxFallbacks modules that may fall back to round-to-nearest before the run counts as
+ *     failed
  * @param resume go on with what a killed run of the same request left
  */
 public record CompressRequest(

@@ -9,11 +9,12 @@ import dev.quench.format.WeightLayout;
 import dev.quench.model.Architecture;
 import dev.quench.model.ArchitectureReader;
 import dev.quench.model.LinearSpec;
+import dev.quench.quantization.QuantizationArgs;
 import dev.quench.recipe.GptqSpec;
 import dev.quench.recipe.NamedModule;
+import dev.quench.recipe.QuantizationConfig;
 import dev.quench.recipe.SchemeAssignment;
 import dev.quench.recipe.SchemeChecks;
-import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -23,8 +24,8 @@ import java.util.Set;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Everything that is known of a compression before a weight is read: which module becomes what, every tensor of the output,
- * and what it takes.
+ * Everything that is known of a compression before a weight is read: which module becomes what,
+ * every tensor of the output, and what it takes.
  *
  * @param modules what is to become of each compressed module, by name, in the order of the model
  * @param copied tensors that are carried over as they are
@@ -75,7 +76,7 @@ public record CompressionPlan(
         modules,
         List.copyOf(copied),
         OutputLayout.plan(outputs, request.maxShardSize()),
-        assignment.quantizationConfig());
+        QuantizationConfig.of(assignment).toJson());
   }
 
   /** Whether a modifier needs to see activations. */
@@ -103,12 +104,7 @@ public record CompressionPlan(
 
   private static Map<String, LinearSpec> linears(Architecture architecture) {
     Map<String, LinearSpec> linears = new LinkedHashMap<>();
-    for (int i = 0; i < architecture.layers(); i++) {
-      for (LinearSpec linear : architecture.layer(i).linears()) {
-        linears.put(linear.name(), linear);
-      }
-    }
-    linears.put(architecture.head().name(), architecture.head());
+    architecture.linears().forEach(linear -> linears.put(linear.name(), linear));
     return linears;
   }
 

@@ -24,6 +24,9 @@ public record CompressionReport(
 
   /** Modules whose Hessian needed more damping than asked for. */
   public List<String> damped() {
-    return modules.stream().filter(module -> module.dampings() > 0).map(ModuleReport::module).toList();
+    return modules.stream()
+        .filter(module -> module.dampings() > 0)
+        .map(ModuleReport::module)
+        .toList();
   }
 }

@@ -29,8 +29,9 @@ import java.util.TreeMap;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Compresses a checkpoint: layer by layer, each read once, compressed and written, so that memory doesn't grow with the
- * model. A run that uses calibration data keeps a journal, and can be resumed after the last finished layer.
+ * Compresses a checkpoint: layer by layer, each read once, compressed and written, so that memory
+ * doesn't grow with the model. A run that uses calibration data keeps a journal, and can be resumed
+ * after the last finished layer.
  */
 public final class Compressor {
   private final Device device;
@@ -60,8 +61,10 @@ public final class Compressor {
   /**
    * Runs it.
    *
-   * @throws InvalidInputException if the output can't be made, or what there is to resume is of another run
-   * @throws QuenchException if it fails; what is left of it can be resumed if a layer was finished, else nothing is left
+   * @throws InvalidInputException if the output can't be made, or what there is to resume is of
+   *     another run
+   * @throws QuenchException if it fails; what is left of it can be resumed if a layer was finished,
+   *     else nothing is left
    */
   public CompressionReport run() {
     long start = System.nanoTime();
@@ -81,7 +84,8 @@ public final class Compressor {
         (System.nanoTime() - start) / 1e9);
   }
 
-  // ---- without data -------------------------------------------------------------------------------------------------
+  // ---- without data
+  // -------------------------------------------------------------------------------------------------
 
   /** Nothing to resume here: it is over sooner than it could be read back. */
   private void dataFree() {
@@ -101,11 +105,13 @@ public final class Compressor {
     }
   }
 
-  // ---- with calibration ---------------------------------------------------------------------------------------------
+  // ---- with calibration
+  // ---------------------------------------------------------------------------------------------
 
   private void calibrated() {
     List<Batch> batches = request.batches();
-    boolean resuming = request.resume() && Journal.exists(CheckpointWriter.partialFolder(request.output()));
+    boolean resuming =
+        request.resume() && Journal.exists(CheckpointWriter.partialFolder(request.output()));
     if (request.resume() && !resuming) {
       CheckpointWriter.discard(request.output());
     }
@@ -122,8 +128,7 @@ public final class Compressor {
       int done = restore(journal, writer);
       keep |= done > 0;
       try (ActivationStore store = openStore(batches);
-          ForwardPass forward =
-              new ForwardPass(device, plan.architecture(), originals(), store)) {
+          ForwardPass forward = new ForwardPass(device, plan.architecture(), originals(), store)) {
         forward.embed();
         replay(done, writer, forward);
         for (int i = done; i < plan.architecture().layers(); i++) {
@@ -158,8 +163,7 @@ public final class Compressor {
         request.propagation() == Propagation.STEP
             ? ActivationStore.Side.KEPT
             : ActivationStore.Side.TRANSIENT;
-    return ActivationStore.open(
-        device, plan.architecture(), batches, side, request.resources());
+    return ActivationStore.open(device, plan.architecture(), batches, side, request.resources());
   }
 
   private WeightSource originals() {
@@ -178,7 +182,10 @@ public final class Compressor {
     return done;
   }
 
-  /** Moves the tokens through the layers that are finished, as they went through them when they were compressed. */
+  /**
+   * Moves the tokens through the layers that are finished, as they went through them when they were
+   * compressed.
+   */
   private void replay(int done, CheckpointWriter writer, ForwardPass forward) {
     if (done == 0) {
       return;
@@ -202,7 +209,9 @@ public final class Compressor {
     }
   }
 
-  /** Weights that showed in what followed: not those rounded to nearest in llm-compressor's order. */
+  /**
+   * Weights that showed in what followed: not those rounded to nearest in llm-compressor's order.
+   */
   private Map<String, WeightLayout> replayedLayouts() {
     Map<String, WeightLayout> layouts = new HashMap<>();
     for (ModuleReport report : reports) {

@@ -70,8 +70,7 @@ final class DataFreeCompression {
       double seconds = (System.nanoTime() - start) / 1e9;
       reports.accept(
           new ModuleReport(module.linear().name(), "rtn", Double.NaN, 0, false, seconds));
-      listener.on(
-          new ProgressEvent.ModuleDone(module.linear().name(), "rtn", Double.NaN, seconds));
+      listener.on(new ProgressEvent.ModuleDone(module.linear().name(), "rtn", Double.NaN, seconds));
       int current = layerOf(module, Math.max(layer, 0));
       if (current != layer) {
         double spent = (System.nanoTime() - begin) / 1e9;

@@ -11,7 +11,10 @@ import dev.quench.model.RotaryTables;
 import dev.quench.model.Step;
 import dev.quench.model.WeightSource;
 
-/** Runs a model layer by layer over all batches, so that one layer's weights are in memory at a time. */
+/**
+ * Runs a model layer by layer over all batches, so that one layer's weights are in memory at a
+ * time.
+ */
 final class ForwardPass implements AutoCloseable {
   private final Device device;
   private final Architecture architecture;

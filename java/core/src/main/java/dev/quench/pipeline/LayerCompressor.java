@@ -25,8 +25,8 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * Compresses the linears of one decoder layer after another, by what the calibration tokens look like at their inputs, and
- * moves the tokens on.
+ * Compresses the linears of one decoder layer after another, by what the calibration tokens look
+ * like at their inputs, and moves the tokens on.
  */
 final class LayerCompressor {
   private final Device device;
@@ -74,7 +74,8 @@ final class LayerCompressor {
     Optional<Step> pending = Optional.empty();
     for (Step step : steps) {
       try (Scope scope = device.openScope()) {
-        Optional<Hessian> hessian = needsHessian(step) ? Optional.of(newHessian(step, scope)) : Optional.empty();
+        Optional<Hessian> hessian =
+            needsHessian(step) ? Optional.of(newHessian(step, scope)) : Optional.empty();
         for (int b = 0; b < store.batches(); b++) {
           cancellation.throwIfRequested();
           try (ActivationStore.Visit visit = store.visit(b)) {
@@ -97,7 +98,10 @@ final class LayerCompressor {
     }
   }
 
-  /** Two passes, as llm-compressor does it: all statistics with the original weights first, then the compressed layer. */
+  /**
+   * Two passes, as llm-compressor does it: all statistics with the original weights first, then the
+   * compressed layer.
+   */
   private void wholeLayer(List<Step> steps, LayerWeights weights, boolean last) {
     try (Scope scope = device.openScope()) {
       Map<Step, Hessian> hessians = new LinkedHashMap<>();
@@ -161,7 +165,10 @@ final class LayerCompressor {
     }
   }
 
-  /** Compresses the linears of a step; those that share options share a factorization of the Hessian. */
+  /**
+   * Compresses the linears of a step; those that share options share a factorization of the
+   * Hessian.
+   */
   private void solve(Step step, LayerWeights weights, Optional<Hessian> hessian) {
     record FactorKey(Gptq.Options options, boolean actOrder) {}
     Map<FactorKey, Optional<Gptq>> factors = new HashMap<>();
@@ -184,7 +191,12 @@ final class LayerCompressor {
                   key,
                   k ->
                       Gptq.prepare(
-                          device, k.options(), hessian.orElseThrow(), k.actOrder(), linear.name(), scope));
+                          device,
+                          k.options(),
+                          hessian.orElseThrow(),
+                          k.actOrder(),
+                          linear.name(),
+                          scope));
         }
         solve(plan, weights.get(linear.weight()), gptq, start);
       }

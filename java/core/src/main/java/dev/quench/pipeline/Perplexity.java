@@ -16,7 +16,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
- * How well a model predicts a text: exp of the mean negative log-likelihood of each token given those before it in its row.
+ * How well a model predicts a text: exp of the mean negative log-likelihood of each token given
+ * those before it in its row.
  *
  * @param negativeLogLikelihood summed over the predicted tokens, in nats
  * @param predicted tokens that were predicted: all but the first of each row

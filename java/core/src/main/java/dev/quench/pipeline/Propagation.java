@@ -5,8 +5,8 @@ public enum Propagation {
   /** Everything before it, compressed: one pass, step by step through a layer. */
   STEP,
   /**
-   * The layers before it compressed, its own layer as it was: llm-compressor's order, in two passes. Weights that were
-   * rounded to nearest don't show in what follows.
+   * The layers before it compressed, its own layer as it was: llm-compressor's order, in two
+   * passes. Weights that were rounded to nearest don't show in what follows.
    */
   LAYER
 }
