@@ -50,8 +50,7 @@ public record Inspection(
               ? List.of(linear.weight())
               : layout.tensors().stream().map(OutputTensor::name).toList();
       seen.addAll(names);
-      long bytes =
-          names.stream().mapToLong(name -> model.checkpoint().require(name).bytes()).sum();
+      long bytes = names.stream().mapToLong(name -> model.checkpoint().require(name).bytes()).sum();
       String scheme =
           layout == null
               ? model.checkpoint().require(linear.weight()).dtype().safetensorsName()

@@ -28,8 +28,8 @@ public record Verification(int tensors, List<String> problems) {
   }
 
   /**
-   * Opens a checkpoint as a consumer would: files, headers and index, the tensors that config.json promises with their
-   * dtypes and shapes, and finite, positive scales.
+   * Opens a checkpoint as a consumer would: files, headers and index, the tensors that config.json
+   * promises with their dtypes and shapes, and finite, positive scales.
    */
   public static Verification of(Path folder) {
     LoadedModel model;
@@ -65,7 +65,11 @@ public record Verification(int tensors, List<String> problems) {
   }
 
   private static void checkTensor(
-      Map<String, TensorInfo> tensors, String name, long rows, long columns, List<String> problems) {
+      Map<String, TensorInfo> tensors,
+      String name,
+      long rows,
+      long columns,
+      List<String> problems) {
     TensorInfo tensor = tensors.get(name);
     if (tensor == null) {
       problems.add("tensor " + name + " is missing.");
