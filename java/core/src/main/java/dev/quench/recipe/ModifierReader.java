@@ -55,7 +55,7 @@ final class ModifierReader {
     return SUPPORTED.contains(name) || NOT_YET.contains(name);
   }
 
-  static List<String> knownNames() {
+  private static List<String> knownNames() {
     return Stream.concat(SUPPORTED.stream(), NOT_YET.stream()).toList();
   }
 

@@ -131,6 +131,8 @@ public record QuantizationConfig(
   }
 
   /**
+   * Checks that the stored weights can be read.
+   *
    * @param where names the file in the message
    * @throws InvalidInputException if this version can't turn the stored weights back to numbers
    */

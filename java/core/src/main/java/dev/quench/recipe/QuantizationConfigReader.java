@@ -39,6 +39,8 @@ public final class QuantizationConfigReader {
   }
 
   /**
+   * Reads a checkpoint's quantization.
+   *
    * @param quantizationConfig value of config.json's {@code quantization_config}
    * @param file config.json, for messages
    * @throws InvalidInputException if another tool's method made it, or a field can't be understood

@@ -46,6 +46,8 @@ final class QuantizationFields {
   }
 
   /**
+   * Reads which modules are quantized, and how.
+   *
    * @param adjust gets each scheme and what to call it in messages, and has the last word on it
    * @return without groups if the recipe gives neither a scheme nor config groups
    */

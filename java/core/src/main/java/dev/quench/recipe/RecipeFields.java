@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /** Typed access to the fields of a map in a recipe; every complaint names file, line and field. */
 record RecipeFields(String file, String owner, Mapping mapping) {
@@ -44,35 +45,24 @@ record RecipeFields(String file, String owner, Mapping mapping) {
   }
 
   Optional<String> string(String field) {
-    return node(field)
-        .map(node -> node.value() instanceof String text ? text : wrong(field, node, "a string"));
+    return typed(field, String.class, text -> true, "a string");
   }
 
   Optional<Boolean> bool(String field) {
-    return node(field)
-        .map(
-            node ->
-                node.value() instanceof Boolean flag ? flag : wrong(field, node, "true or false"));
+    return typed(field, Boolean.class, flag -> true, "true or false");
   }
 
   Optional<Integer> positiveInteger(String field) {
-    return node(field)
-        .map(
-            node ->
-                node.value() instanceof Integer number && number > 0
-                    ? number
-                    : wrong(field, node, "a positive whole number"));
+    return typed(field, Integer.class, number -> number > 0, "a positive whole number");
   }
 
   Optional<Double> nonNegativeNumber(String field) {
-    return node(field)
-        .map(
-            node ->
-                node.value() instanceof Number number
-                        && number.doubleValue() >= 0
-                        && Double.isFinite(number.doubleValue())
-                    ? Double.valueOf(number.doubleValue())
-                    : wrong(field, node, "a number that isn't negative"));
+    return typed(
+            field,
+            Number.class,
+            number -> number.doubleValue() >= 0 && Double.isFinite(number.doubleValue()),
+            "a number that isn't negative")
+        .map(Number::doubleValue);
   }
 
   /** A list of strings, or one string. */
@@ -87,19 +77,21 @@ record RecipeFields(String file, String owner, Mapping mapping) {
       if (element instanceof Scalar scalar && scalar.value() instanceof String text) {
         strings.add(text);
       } else {
-        return wrong(field, element, "a list of strings");
+        throw wrong(field, element, "a list of strings");
       }
     }
     return strings;
   }
 
   Optional<RecipeFields> fields(String field) {
-    return node(field)
-        .map(
-            node ->
-                node instanceof Mapping map
-                    ? new RecipeFields(file, owner + " " + field, map)
-                    : wrong(field, node, "a map"));
+    Optional<RecipeNode> node = node(field);
+    if (node.isEmpty()) {
+      return Optional.empty();
+    }
+    if (node.get() instanceof Mapping map) {
+      return Optional.of(new RecipeFields(file, owner + " " + field, map));
+    }
+    throw wrong(field, node.get(), "a map");
   }
 
   /** "FILE, line N: OWNER's FIELD". */
@@ -114,7 +106,18 @@ record RecipeFields(String file, String owner, Mapping mapping) {
     return new InvalidInputException(where(field) + " " + message + ".");
   }
 
-  private <T> T wrong(String field, RecipeNode found, String legal) {
-    throw error(field, "must be " + legal + ", found " + found.shown());
+  private <T> Optional<T> typed(
+      String field, Class<T> type, Predicate<T> legal, String description) {
+    Optional<RecipeNode> node = node(field);
+    Optional<T> value =
+        node.map(RecipeNode::value).filter(type::isInstance).map(type::cast).filter(legal);
+    if (node.isPresent() && value.isEmpty()) {
+      throw wrong(field, node.get(), description);
+    }
+    return value;
+  }
+
+  private InvalidInputException wrong(String field, RecipeNode found, String legal) {
+    return error(field, "must be " + legal + ", found " + found.shown());
   }
 }

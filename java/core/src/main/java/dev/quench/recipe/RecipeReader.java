@@ -1,7 +1,6 @@
 package dev.quench.recipe;
 
 import dev.quench.InvalidInputException;
-import dev.quench.NearMatches;
 import dev.quench.recipe.RecipeNode.Entry;
 import dev.quench.recipe.RecipeNode.Mapping;
 import dev.quench.recipe.RecipeNode.Scalar;
@@ -34,6 +33,8 @@ public final class RecipeReader {
   }
 
   /**
+   * Reads a recipe file.
+   *
    * @param file YAML, JSON ({@code .json}), or Markdown ({@code .md}) with the recipe as front
    *     matter
    * @throws InvalidInputException if the file can't be read, or isn't a recipe that can be executed
@@ -52,6 +53,8 @@ public final class RecipeReader {
   }
 
   /**
+   * Reads a recipe's text.
+   *
    * @param file names the text in messages; its ending says what the text is, YAML if unknown
    * @throws InvalidInputException if the text isn't a recipe that can be executed
    */
@@ -73,7 +76,8 @@ public final class RecipeReader {
       throw new InvalidInputException(
           file + " has no modifiers; a recipe needs at least one, such as QuantizationModifier.");
     }
-    return new Recipe(reader.modifiers, recipe.stripLeading());
+    // Front matter begins with the empty lines that keep its line numbers.
+    return new Recipe(reader.modifiers, markdown ? recipe.replaceFirst("^\n+", "") : recipe);
   }
 
   private void root(Mapping root) {
@@ -84,7 +88,7 @@ public final class RecipeReader {
                 stage(key, entry);
               } else if (key.endsWith(GROUP)) {
                 group(key, entry);
-              } else if (isModifier(key)) {
+              } else if (ModifierReader.isKnown(key) || entry.node() instanceof Mapping) {
                 modifiers.add(ModifierReader.read(file, key, entry));
               } else {
                 throw unknownKey(key, entry, "a recipe");
@@ -131,20 +135,11 @@ public final class RecipeReader {
     }
   }
 
-  private static boolean isModifier(String key) {
-    return key.endsWith("Modifier") || ModifierReader.isKnown(key);
-  }
-
   private InvalidInputException unknownKey(String key, Entry entry, String parent) {
     return error(
         entry,
-        "\"%s\" can't stand in %s, which has keys ending in %s;%s a modifier is one of %s"
-            .formatted(
-                key,
-                parent,
-                parent.endsWith(STAGE) ? GROUP : STAGE + " or " + GROUP,
-                NearMatches.hint(key, ModifierReader.knownNames()),
-                String.join(", ", ModifierReader.knownNames())));
+        "\"%s\" can't stand in %s, which has keys ending in %s"
+            .formatted(key, parent, parent.endsWith(STAGE) ? GROUP : STAGE + " or " + GROUP));
   }
 
   private InvalidInputException error(Entry entry, String message) {

@@ -6,7 +6,6 @@ import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.ActOrder;
 import dev.quench.quantization.QuantizationArgs.Dynamic;
 import dev.quench.quantization.QuantizationArgs.Strategy;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationScheme;
 import java.util.EnumSet;
 import java.util.List;
@@ -66,13 +65,15 @@ public final class SchemeChecks {
   }
 
   private static void requireExecutableWeights(QuantizationArgs weights, String where) {
-    boolean int2To8 = weights.type() == Type.INT && weights.numBits() >= 2;
-    boolean fp8 = weights.type() == Type.FLOAT && weights.numBits() == 8;
+    boolean int2To8 = weights.type() == QuantizationArgs.Type.INT && weights.numBits() >= 2;
+    boolean fp8 = weights.type() == QuantizationArgs.Type.FLOAT && weights.numBits() == 8;
     if (!int2To8 && !fp8) {
       throw notYet(
           where,
           "type %s with num_bits %d is"
-              .formatted(weights.type() == Type.INT ? "int" : "float", weights.numBits()));
+              .formatted(
+                  weights.type() == QuantizationArgs.Type.INT ? "int" : "float",
+                  weights.numBits()));
     }
     if (!WEIGHT_STRATEGIES.contains(weights.strategy())) {
       throw notYet(where, "strategy " + lower(weights.strategy()) + " is");
@@ -112,8 +113,8 @@ public final class SchemeChecks {
   }
 
   /** Formats that can hold weights of that type. */
-  static List<CompressionFormat> formats(Type type) {
-    return type == Type.INT
+  static List<CompressionFormat> formats(QuantizationArgs.Type type) {
+    return type == QuantizationArgs.Type.INT
         ? List.of(
             CompressionFormat.PACK_QUANTIZED,
             CompressionFormat.INT_QUANTIZED,

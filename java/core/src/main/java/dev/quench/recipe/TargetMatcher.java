@@ -137,7 +137,7 @@ public final class TargetMatcher {
     boolean selectsClass(NamedModule module) {
       return !isPattern()
           && (text.equals(module.className())
-              || text.equals(NamedModule.LINEAR) && module.className().equals("LinearBase"));
+              || (text.equals(NamedModule.LINEAR) && module.className().equals("LinearBase")));
     }
 
     /** Patterns mostly end like a module's name, so they are compared with the ends of names. */

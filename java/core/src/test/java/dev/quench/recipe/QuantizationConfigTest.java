@@ -63,9 +63,9 @@ class QuantizationConfigTest {
     TargetMatcher matcher = read.matcher("config.json");
     assertThat(assignment.assigned()).hasSize(14);
     for (NamedModule module : TinyLlama.MODULES) {
-      assertThat(matcher.match(module).map(QuantizationScheme::weights))
+      assertThat(matcher.match(module).flatMap(QuantizationScheme::weights))
           .as(module.name())
-          .isEqualTo(assignment.of(module.name()).map(a -> a.scheme().weights()));
+          .isEqualTo(assignment.of(module.name()).flatMap(a -> a.scheme().weights()));
     }
   }
 
