@@ -110,7 +110,9 @@ final class CompressCommand implements Callable<Integer> {
           "Modules that may fall back to rtn when their Hessian can't be factored (default: ${DEFAULT-VALUE}).")
   private int maxFallbacks;
 
-  @Option(names = "--resume", description = "Go on with what a killed run of the same command left.")
+  @Option(
+      names = "--resume",
+      description = "Go on with what a killed run of the same command left.")
   private boolean resume;
 
   @Option(names = "--dry-run", description = "Print the plan, and do nothing.")
@@ -126,6 +128,7 @@ final class CompressCommand implements Callable<Integer> {
     CheckpointWriter.checkOutput(output, model);
     CompressRequest draft = request(recipe(), Optional.empty());
     CompressionPlan plan = CompressionPlan.of(draft);
+    notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
     Optional<CalibrationData> data = calibrationData(plan, listener);
     CompressRequest request = request(draft.recipe(), data);
     try (Device device = run.open()) {
@@ -134,9 +137,8 @@ final class CompressCommand implements Callable<Integer> {
         new CompressionPrinter(out(), run.json()).plan(plan, estimate);
         return Main.DONE;
       }
-      estimate.requireRoom(output);
-      listener.on(
-          new ProgressEvent.Started("compressing " + model, estimate.oneLine()));
+      estimate.requireRoom(output, SystemMemory.total());
+      listener.on(new ProgressEvent.Started("compressing " + model, estimate.oneLine()));
       return compress(device, request, plan, listener, cancellation);
     }
   }
@@ -147,15 +149,21 @@ final class CompressCommand implements Callable<Integer> {
       CompressionPlan plan,
       ProgressListener listener,
       Cancellation cancellation) {
-    CompressionReport report =
-        new Compressor(device, request, plan, listener, cancellation).run();
+    CompressionReport report = new Compressor(device, request, plan, listener, cancellation).run();
     Verification verification = Verification.of(output);
     Optional<PerplexityPair> perplexities =
         evaluationText()
             .map(
                 text ->
                     PerplexityPair.measure(
-                        device, model, output, text, tokens, run.resources(), listener, cancellation));
+                        device,
+                        model,
+                        output,
+                        text,
+                        tokens,
+                        run.resources(),
+                        listener,
+                        cancellation));
     CompressionPrinter printer = new CompressionPrinter(out(), run.json());
     printer.report(report, perplexities);
     verification.problems().forEach(problem -> printer.problem(output, problem));
@@ -188,8 +196,11 @@ final class CompressCommand implements Callable<Integer> {
       throw new InvalidInputException(
           "what to do? Give --scheme, such as --scheme W4A16 --method gptq, or --recipe FILE.");
     }
-    return Recipe.of(
-        scheme, Optional.ofNullable(method).orElse(Recipe.Method.RTN), ignore);
+    return Recipe.of(scheme, Optional.ofNullable(method).orElse(Recipe.Method.RTN), ignore);
+  }
+
+  private static List<String> notes(Recipe recipe) {
+    return recipe.modifiers().stream().flatMap(modifier -> modifier.notes().stream()).toList();
   }
 
   private Optional<CalibrationData> calibrationData(
@@ -197,8 +208,7 @@ final class CompressCommand implements Callable<Integer> {
     if (!plan.needsCalibration()) {
       if (calibration != null) {
         listener.on(
-            new ProgressEvent.Warning(
-                "this recipe needs no data; --calibration isn't used."));
+            new ProgressEvent.Warning("this recipe needs no data; --calibration isn't used."));
       }
       return Optional.empty();
     }

@@ -78,9 +78,7 @@ final class CompressionPrinter {
         table.row(
             module.module(),
             module.method() + (module.fellBack() ? " (fallback)" : ""),
-            Double.isNaN(module.loss())
-                ? "-"
-                : String.format(Locale.ROOT, "%.4g", module.loss()),
+            Double.isNaN(module.loss()) ? "-" : String.format(Locale.ROOT, "%.4g", module.loss()),
             String.format(Locale.ROOT, "%.2f", module.seconds()));
       }
       table.print(out);

@@ -10,7 +10,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.ParseResult;
 
-/** The command line's entry. Exit codes: 0 done, 1 the run failed, 2 wrong usage or input, 3 a quality gate failed. */
+/**
+ * The command line's entry. Exit codes: 0 done, 1 the run failed, 2 wrong usage or input, 3 a
+ * quality gate failed.
+ */
 @Command(
     name = "quench",
     mixinStandardHelpOptions = true,
@@ -61,15 +64,15 @@ public final class Main {
     return commandLine.execute(args);
   }
 
-  private static int report(Exception e, CommandLine command, ParseResult parsed)
-      throws Exception {
+  private static int report(Exception e, CommandLine command, ParseResult parsed) throws Exception {
     if (System.getenv("QUENCH_DEBUG") != null) {
       e.printStackTrace();
     }
     return switch (e) {
-      case InvalidInputException invalid -> fail(command, invalid.getMessage(), INVALID);
+      case InvalidInputException invalid ->
+          fail(command, String.valueOf(invalid.getMessage()), INVALID);
       case CancelledException _ -> fail(command, "interrupted.", FAILED);
-      case QuenchException failure -> fail(command, failure.getMessage(), FAILED);
+      case QuenchException failure -> fail(command, String.valueOf(failure.getMessage()), FAILED);
       default -> {
         e.printStackTrace();
         yield fail(command, "unexpected failure, please report it: " + e, FAILED);

@@ -18,8 +18,7 @@ final class PlainProgress implements ProgressListener {
   @Override
   public void on(ProgressEvent event) {
     switch (event) {
-      case ProgressEvent.Started started ->
-          out.println(started.job() + ": " + started.detail());
+      case ProgressEvent.Started started -> out.println(started.job() + ": " + started.detail());
       case ProgressEvent.LayerStarted _ -> {}
       case ProgressEvent.ModuleDone module -> {
         modules++;

@@ -3,7 +3,10 @@ package dev.quench.cli;
 import dev.quench.Cancellation;
 import sun.misc.Signal;
 
-/** Turns Ctrl-C and SIGTERM into a request to stop, so that a job leaves nothing half-written. A second one ends at once. */
+/**
+ * Turns Ctrl-C and SIGTERM into a request to stop, so that a job leaves nothing half-written. A
+ * second one ends at once.
+ */
 final class StopOnSignal {
   private StopOnSignal() {}
 

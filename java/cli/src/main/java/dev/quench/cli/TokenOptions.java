@@ -27,7 +27,8 @@ final class TokenOptions {
 
   @Option(
       names = "--sequence-length",
-      description = "Most tokens of a row (default: 2048, or the model's context if that is shorter).",
+      description =
+          "Most tokens of a row (default: 2048, or the model's context if that is shorter).",
       paramLabel = "N")
   private @Nullable Integer sequenceLength;
 
@@ -66,8 +67,7 @@ final class TokenOptions {
     return new CalibrationReader(
             modelFolder,
             architecture.vocabularySize(),
-            new DataOptions(
-                Integer.MAX_VALUE, length, seed, DataOptions.Packing.CONCATENATE))
+            new DataOptions(Integer.MAX_VALUE, length, seed, DataOptions.Packing.CONCATENATE))
         .read(file);
   }
 
