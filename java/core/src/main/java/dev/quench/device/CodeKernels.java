@@ -120,7 +120,8 @@ final class CodeKernels {
           magnitude
               .add(magnitude.lanewise(VectorOperators.LSHR, 20).and(1).add(0x7FFFF))
               .lanewise(VectorOperators.LSHR, 20)
-              .sub((127 - 7) << 3);
+              .sub((127 - 7) << 3)
+              .min(0x7F); // beyond it only NaN: what is finite is clamped
       IntVector subnormal =
           magnitude.reinterpretAsFloats().add(16384f).reinterpretAsInts().and(0xF);
       VectorMask<Integer> small = magnitude.compare(VectorOperators.LT, 0x3C800000);

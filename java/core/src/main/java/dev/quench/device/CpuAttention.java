@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -135,27 +134,18 @@ final class CpuAttention {
   /** Replaces the visible scores by e^(score − max), the others by 0; returns the sum. */
   private static float exponentials(
       MemorySegment scores, long at, long visible, long keys, float max) {
-    long bulk = S.loopBound(visible);
-    FloatVector sums = FloatVector.zero(S);
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector e = Exp.vector(FloatVector.fromMemorySegment(S, scores, at + i * 4, LE).sub(max));
-      e.intoMemorySegment(scores, at + i * 4, LE);
-      sums = sums.add(e);
-    }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
-    for (long i = bulk; i < visible; i++) {
-      float e = Exp.scalar(scores.get(JAVA_FLOAT_UNALIGNED, at + i * 4) - max);
-      scores.set(JAVA_FLOAT_UNALIGNED, at + i * 4, e);
-      sum += e;
-    }
-    for (long i = visible; i < keys; i++) {
-      scores.set(JAVA_FLOAT_UNALIGNED, at + i * 4, 0f);
-    }
-    return sum;
+    scores.asSlice(at + visible * 4, (keys - visible) * 4).fill((byte) 0);
+    return Exp.map(scores, at, scores, at, visible, 1, -max);
   }
 
   private static void scale(MemorySegment y, long at, long count, float factor) {
-    for (long i = 0; i < count; i++) {
+    long bulk = S.loopBound(count);
+    for (long i = 0; i < bulk; i += S.length()) {
+      FloatVector.fromMemorySegment(S, y, at + i * 4, LE)
+          .mul(factor)
+          .intoMemorySegment(y, at + i * 4, LE);
+    }
+    for (long i = bulk; i < count; i++) {
       y.set(JAVA_FLOAT_UNALIGNED, at + i * 4, y.get(JAVA_FLOAT_UNALIGNED, at + i * 4) * factor);
     }
   }

@@ -29,7 +29,7 @@ public final class CpuDevice implements Device {
     moving = new CpuMoving(workers);
     quantization = new CpuQuantization(workers);
     solver = new CpuSolver(workers);
-    model = new CpuModel(workers);
+    model = new CpuModel(workers, pool);
     attention = new CpuAttention(workers, serial, pool);
   }
 
