@@ -17,6 +17,7 @@ import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
 import dev.quench.recipe.Recipe;
 import dev.quench.recipe.RecipeReader;
+import dev.quench.tensor.DType;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -93,6 +94,26 @@ final class CompressCommand implements Callable<Integer> {
       description =
           "step: one pass, each linear sees its compressed predecessors; layer: llm-compressor's two passes (default: ${DEFAULT-VALUE}).")
   private Propagation propagation = Propagation.STEP;
+
+  /** Dtype that results of the forward pass are rounded to. */
+  enum Activations {
+    FLOAT32(DType.F32),
+    BFLOAT16(DType.BF16);
+
+    private final DType dtype;
+
+    Activations(DType dtype) {
+      this.dtype = dtype;
+    }
+  }
+
+  @Option(
+      names = "--activations",
+      defaultValue = "float32",
+      paramLabel = "DTYPE",
+      description =
+          "float32, or bfloat16: calibrate on activations rounded as a bf16 model has them (default: ${DEFAULT-VALUE}).")
+  private Activations activations = Activations.FLOAT32;
 
   @Option(
       names = "--max-shard-size",
@@ -178,6 +199,7 @@ final class CompressCommand implements Callable<Integer> {
         data,
         tokens.batchTokens(),
         propagation,
+        activations.dtype,
         maxShardSize.bytes(),
         maxFallbacks,
         resume,

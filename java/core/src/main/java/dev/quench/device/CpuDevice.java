@@ -195,6 +195,16 @@ public final class CpuDevice implements Device {
   }
 
   @Override
+  public void round(Tensor x, DType dtype) {
+    model.round(x, dtype);
+  }
+
+  @Override
+  public void scaleColumns(Tensor factors, Tensor y) {
+    model.scaleColumns(factors, y);
+  }
+
+  @Override
   public void addRow(Tensor bias, Tensor y) {
     model.addRow(bias, y);
   }

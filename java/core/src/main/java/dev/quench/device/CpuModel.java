@@ -3,6 +3,7 @@ package dev.quench.device;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
+import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
@@ -36,6 +37,36 @@ final class CpuModel {
         row ->
             addRow(
                 from.memory(), from.offset(row, 0), to.memory(), to.offset(row, 0), to.columns()));
+  }
+
+  void round(Tensor x, DType dtype) {
+    HostMatrix matrix = f32(x);
+    overRows(
+        matrix,
+        row -> {
+          long at = matrix.offset(row, 0);
+          MemorySegment memory = matrix.memory();
+          for (long i = 0; i < matrix.columns(); i++) {
+            float value = memory.get(JAVA_FLOAT_UNALIGNED, at + i * 4);
+            memory.set(JAVA_FLOAT_UNALIGNED, at + i * 4, Rounding.to(dtype, value));
+          }
+        });
+  }
+
+  void scaleColumns(Tensor factors, Tensor y) {
+    HostMatrix scales = f32(factors);
+    HostMatrix to = f32(y);
+    CpuMoving.requireShape(scales, 1, to.columns());
+    overRows(
+        to,
+        row -> {
+          long at = to.offset(row, 0);
+          for (long i = 0; i < to.columns(); i++) {
+            float value = to.memory().get(JAVA_FLOAT_UNALIGNED, at + i * 4);
+            float factor = scales.memory().get(JAVA_FLOAT_UNALIGNED, i * 4);
+            to.memory().set(JAVA_FLOAT_UNALIGNED, at + i * 4, value * factor);
+          }
+        });
   }
 
   void addRow(Tensor bias, Tensor y) {

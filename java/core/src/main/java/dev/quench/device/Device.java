@@ -219,6 +219,12 @@ public interface Device extends AutoCloseable {
   /** {@code y += x}, F32, same shape. Exact. */
   void add(Tensor x, Tensor y);
 
+  /** {@code x = x} rounded to F16 or BF16, to the nearest, ties to even, in place; F32. Exact. */
+  void round(Tensor x, DType dtype);
+
+  /** {@code y[r, :] *= factors[0, :]}, F32. Exact. */
+  void scaleColumns(Tensor factors, Tensor y);
+
   /** {@code y[r, :] += bias[0, :]}, F32. Exact. */
   void addRow(Tensor bias, Tensor y);
 

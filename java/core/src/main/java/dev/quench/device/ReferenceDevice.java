@@ -192,6 +192,16 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
+  public void round(Tensor x, DType dtype) {
+    ReferenceModel.round(HostMatrix.of(x), dtype);
+  }
+
+  @Override
+  public void scaleColumns(Tensor factors, Tensor y) {
+    ReferenceModel.scaleColumns(HostMatrix.of(factors), HostMatrix.of(y));
+  }
+
+  @Override
   public void addRow(Tensor bias, Tensor y) {
     ReferenceModel.addRow(HostMatrix.of(bias), HostMatrix.of(y));
   }

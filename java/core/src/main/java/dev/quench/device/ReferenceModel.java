@@ -1,5 +1,6 @@
 package dev.quench.device;
 
+import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
 
 /**
@@ -15,6 +16,25 @@ final class ReferenceModel {
     for (long r = 0; r < y.rows(); r++) {
       for (long c = 0; c < y.columns(); c++) {
         FloatAccess.set(y, r, c, FloatAccess.get(y, r, c) + FloatAccess.get(x, r, c));
+      }
+    }
+  }
+
+  static void round(HostMatrix x, DType dtype) {
+    x.require(DType.F32);
+    for (long r = 0; r < x.rows(); r++) {
+      for (long c = 0; c < x.columns(); c++) {
+        FloatAccess.set(x, r, c, Rounding.to(dtype, FloatAccess.get(x, r, c)));
+      }
+    }
+  }
+
+  static void scaleColumns(HostMatrix factors, HostMatrix y) {
+    y.require(DType.F32);
+    factors.require(DType.F32).require(1, y.columns());
+    for (long r = 0; r < y.rows(); r++) {
+      for (long c = 0; c < y.columns(); c++) {
+        FloatAccess.set(y, r, c, FloatAccess.get(y, r, c) * FloatAccess.get(factors, 0, c));
       }
     }
   }

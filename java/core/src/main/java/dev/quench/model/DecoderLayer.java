@@ -1,9 +1,7 @@
 package dev.quench.model;
 
-import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
-import dev.quench.tensor.DType;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -95,30 +93,25 @@ public final class DecoderLayer {
   }
 
   /** The layer's steps in order: qkv, o, gate_up, down. */
-  public List<Step> steps(Device device, RotaryTables rotary) {
-    Linears linears = new Linears(device);
+  public List<Step> steps(Compute compute, RotaryTables rotary) {
     return List.of(
-        new QkvStep(device, linears, rotary),
-        new OutputStep(linears),
-        new GateUpStep(device, linears),
-        new DownStep(linears));
+        new QkvStep(compute, rotary),
+        new OutputStep(compute),
+        new GateUpStep(compute),
+        new DownStep(compute));
   }
 
   private Tensor normed(
-      Device device, Tensor hidden, String norm, LayerWeights weights, Scope scope) {
-    Tensor x = scope.allocate(DType.F32, hidden.rows(), hidden.columns());
-    device.rmsNorm(hidden, weights.get(norm), architecture.normEpsilon(), x);
-    return x;
+      Compute compute, Tensor hidden, String norm, LayerWeights weights, Scope scope) {
+    return compute.rmsNorm(hidden, weights.get(norm), architecture.normEpsilon(), scope);
   }
 
   private final class QkvStep implements Step {
-    private final Device device;
-    private final Linears linears;
+    private final Compute compute;
     private final RotaryTables rotary;
 
-    QkvStep(Device device, Linears linears, RotaryTables rotary) {
-      this.device = device;
-      this.linears = linears;
+    QkvStep(Compute compute, RotaryTables rotary) {
+      this.compute = compute;
       this.rotary = rotary;
     }
 
@@ -134,27 +127,27 @@ public final class DecoderLayer {
 
     @Override
     public Tensor input(TokenBatch batch, LayerWeights weights, Scope scope) {
-      return normed(device, batch.hidden(), inputNorm(), weights, scope);
+      return normed(compute, batch.hidden(), inputNorm(), weights, scope);
     }
 
     @Override
     public void apply(TokenBatch batch, Tensor input, LayerWeights weights, Scope scope) {
-      Tensor queries = linears.apply(q, input, weights, scope);
-      Tensor keys = linears.apply(k, input, weights, scope);
-      Tensor values = linears.apply(v, input, weights, scope);
+      Tensor queries = compute.linear(q, input, weights, scope);
+      Tensor keys = compute.linear(k, input, weights, scope);
+      Tensor values = compute.linear(v, input, weights, scope);
       int headDim = architecture.attention().headDim();
-      device.rope(queries, headDim, batch.positions(), rotary.cos(), rotary.sin());
-      device.rope(keys, headDim, batch.positions(), rotary.cos(), rotary.sin());
+      compute.rope(queries, headDim, batch.positions(), rotary);
+      compute.rope(keys, headDim, batch.positions(), rotary);
       Tensor attended = batch.side().columns(0, q.outFeatures());
-      device.attention(queries, keys, values, architecture.attention(), batch.starts(), attended);
+      compute.attention(queries, keys, values, architecture.attention(), batch.starts(), attended);
     }
   }
 
   private final class OutputStep implements Step {
-    private final Linears linears;
+    private final Compute compute;
 
-    OutputStep(Linears linears) {
-      this.linears = linears;
+    OutputStep(Compute compute) {
+      this.compute = compute;
     }
 
     @Override
@@ -174,17 +167,15 @@ public final class DecoderLayer {
 
     @Override
     public void apply(TokenBatch batch, Tensor input, LayerWeights weights, Scope scope) {
-      linears.accumulate(o, input, weights, batch.hidden());
+      compute.residual(o, input, weights, batch.hidden(), scope);
     }
   }
 
   private final class GateUpStep implements Step {
-    private final Device device;
-    private final Linears linears;
+    private final Compute compute;
 
-    GateUpStep(Device device, Linears linears) {
-      this.device = device;
-      this.linears = linears;
+    GateUpStep(Compute compute) {
+      this.compute = compute;
     }
 
     @Override
@@ -199,23 +190,23 @@ public final class DecoderLayer {
 
     @Override
     public Tensor input(TokenBatch batch, LayerWeights weights, Scope scope) {
-      return normed(device, batch.hidden(), mlpNorm(), weights, scope);
+      return normed(compute, batch.hidden(), mlpNorm(), weights, scope);
     }
 
     @Override
     public void apply(TokenBatch batch, Tensor input, LayerWeights weights, Scope scope) {
-      Tensor gates = linears.apply(gate, input, weights, scope);
+      Tensor gates = compute.linear(gate, input, weights, scope);
       Tensor inner = batch.side().columns(0, down.inFeatures());
-      linears.into(up, input, weights, inner);
-      device.gatedActivation(architecture.activation(), gates, inner, inner);
+      compute.linear(up, input, weights, inner);
+      compute.gated(architecture.activation(), gates, inner, inner);
     }
   }
 
   private final class DownStep implements Step {
-    private final Linears linears;
+    private final Compute compute;
 
-    DownStep(Linears linears) {
-      this.linears = linears;
+    DownStep(Compute compute) {
+      this.compute = compute;
     }
 
     @Override
@@ -235,7 +226,7 @@ public final class DecoderLayer {
 
     @Override
     public void apply(TokenBatch batch, Tensor input, LayerWeights weights, Scope scope) {
-      linears.accumulate(down, input, weights, batch.hidden());
+      compute.residual(down, input, weights, batch.hidden(), scope);
     }
   }
 }

@@ -1,9 +1,7 @@
 package dev.quench.model;
 
-import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
-import dev.quench.tensor.DType;
 import java.util.List;
 import java.util.Map;
 
@@ -29,13 +27,12 @@ public final class OutputProjection {
   }
 
   /** Logits F32 [tokens, vocabulary] of rows of the residual stream after the last layer. */
-  public Tensor logits(Device device, Tensor hidden, LayerWeights weights, Scope scope) {
-    Tensor input = normed(device, hidden, weights, scope);
-    return new Linears(device).apply(head, input, weights, scope);
+  public Tensor logits(Compute compute, Tensor hidden, LayerWeights weights, Scope scope) {
+    return compute.linear(head, normed(compute, hidden, weights, scope), weights, scope);
   }
 
   /** The projection as a step; it has no successor, so applying it does nothing. */
-  public Step step(Device device) {
+  public Step step(Compute compute) {
     return new Step() {
       @Override
       public String name() {
@@ -49,7 +46,7 @@ public final class OutputProjection {
 
       @Override
       public Tensor input(TokenBatch batch, LayerWeights weights, Scope scope) {
-        return normed(device, batch.hidden(), weights, scope);
+        return normed(compute, batch.hidden(), weights, scope);
       }
 
       @Override
@@ -57,9 +54,8 @@ public final class OutputProjection {
     };
   }
 
-  private Tensor normed(Device device, Tensor hidden, LayerWeights weights, Scope scope) {
-    Tensor x = scope.allocate(DType.F32, hidden.rows(), hidden.columns());
-    device.rmsNorm(hidden, weights.get(architecture.finalNorm()), architecture.normEpsilon(), x);
-    return x;
+  private Tensor normed(Compute compute, Tensor hidden, LayerWeights weights, Scope scope) {
+    return compute.rmsNorm(
+        hidden, weights.get(architecture.finalNorm()), architecture.normEpsilon(), scope);
   }
 }

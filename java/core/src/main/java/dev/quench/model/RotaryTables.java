@@ -18,7 +18,8 @@ public record RotaryTables(Tensor cos, Tensor sin) {
 
   /** Tables for positions 0 … positions−1, in the memory of {@code scope}. */
   public static RotaryTables of(
-      RopeSpec rope, int headDim, long positions, Device device, Scope scope) {
+      RopeSpec rope, int headDim, long positions, Compute compute, Scope scope) {
+    Device device = compute.device();
     float[] frequencies = rope.frequencies(headDim);
     Tensor cos = scope.allocate(DType.F32, positions, frequencies.length);
     Tensor sin = scope.allocate(DType.F32, positions, frequencies.length);
@@ -39,6 +40,8 @@ public record RotaryTables(Tensor cos, Tensor sin) {
       Shape shape = Shape.of(positions, frequencies.length);
       device.convert(staging.upload(new HostTensor(DType.F32, shape, cosines)), cos);
       device.convert(staging.upload(new HostTensor(DType.F32, shape, sines)), sin);
+      compute.settle(cos);
+      compute.settle(sin);
       device.synchronize();
     }
     return new RotaryTables(cos, sin);

@@ -6,6 +6,7 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.Architecture;
+import dev.quench.model.Compute;
 import dev.quench.model.WeightSource;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
@@ -50,8 +51,10 @@ public record Comparison(
       Cancellation cancellation) {
     try (ActivationStore baseStore = open(device, architecture, batches, resources);
         ActivationStore otherStore = open(device, architecture, batches, resources);
-        ForwardPass basePass = new ForwardPass(device, architecture, base, baseStore);
-        ForwardPass otherPass = new ForwardPass(device, architecture, other, otherStore)) {
+        ForwardPass basePass =
+            new ForwardPass(Compute.exact(device), architecture, base, baseStore);
+        ForwardPass otherPass =
+            new ForwardPass(Compute.exact(device), architecture, other, otherStore)) {
       basePass.embed();
       otherPass.embed();
       List<Double> layerErrors = new ArrayList<>();

@@ -3,6 +3,7 @@ package dev.quench.pipeline;
 import dev.quench.calibration.Batch;
 import dev.quench.calibration.CalibrationData;
 import dev.quench.recipe.Recipe;
+import dev.quench.tensor.DType;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -14,6 +15,7 @@ import java.util.Optional;
  * @param output folder that is made
  * @param calibration token rows; needed if a modifier of the recipe observes activations
  * @param batchTokens tokens that go through the model at a time
+ * @param activations F32, or the dtype that results of the forward pass are rounded to
  * @param maxShardSize bytes of a file of the output, unless a single tensor is larger
  * @param maxFallbacks modules that may fall back to round-to-nearest before the run counts as
  *     failed
@@ -26,6 +28,7 @@ public record CompressRequest(
     Optional<CalibrationData> calibration,
     int batchTokens,
     Propagation propagation,
+    DType activations,
     long maxShardSize,
     int maxFallbacks,
     boolean resume,

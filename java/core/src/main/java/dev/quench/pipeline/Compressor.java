@@ -14,6 +14,7 @@ import dev.quench.format.StoredWeights;
 import dev.quench.format.WeightEncoder;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.Architecture;
+import dev.quench.model.Compute;
 import dev.quench.model.DecoderLayer;
 import dev.quench.model.OutputProjection;
 import dev.quench.model.WeightSource;
@@ -128,14 +129,19 @@ public final class Compressor {
       int done = restore(journal, writer);
       keep |= done > 0;
       try (ActivationStore store = openStore(batches);
-          ForwardPass forward = new ForwardPass(device, plan.architecture(), originals(), store)) {
+          ForwardPass forward =
+              new ForwardPass(
+                  new Compute(device, request.activations()),
+                  plan.architecture(),
+                  originals(),
+                  store)) {
         forward.embed();
         replay(done, writer, forward);
         for (int i = done; i < plan.architecture().layers(); i++) {
           compressLayer(i, done, writer, journal, store, forward);
           keep = true;
         }
-        compressHead(writer, store);
+        compressHead(writer, store, forward);
       }
       copyRest(writer);
       checkFallbacks();
@@ -239,7 +245,7 @@ public final class Compressor {
     try (Scope scope = device.openScope()) {
       boolean last = index == architecture.layers() - 1 && !headNeedsCalibration();
       compressor.compress(
-          layer.steps(device, forward.rotary()), layer.load(originals(), scope), last);
+          layer.steps(forward.compute(), forward.rotary()), layer.load(originals(), scope), last);
     }
     for (TensorInfo tensor : plan.copied()) {
       if (tensor.name().startsWith(layer.prefix())) {
@@ -274,14 +280,14 @@ public final class Compressor {
   }
 
   /** The output projection, if it is compressed: a layer of one step, whose result nobody reads. */
-  private void compressHead(CheckpointWriter writer, ActivationStore store) {
+  private void compressHead(CheckpointWriter writer, ActivationStore store, ForwardPass forward) {
     if (!plan.modules().containsKey(plan.architecture().head().name())) {
       return;
     }
     OutputProjection head = new OutputProjection(plan.architecture());
     try (Scope scope = device.openScope()) {
       layerCompressor(writer, store, reports)
-          .compress(List.of(head.step(device)), head.load(originals(), scope), true);
+          .compress(List.of(head.step(forward.compute())), head.load(originals(), scope), true);
     }
   }
 
@@ -359,6 +365,7 @@ public final class Compressor {
     identity.put("recipe", Fingerprint.of(request.recipe().source()));
     identity.put("calibration", request.calibration().orElseThrow().fingerprint());
     identity.put("order of propagation", request.propagation().name());
+    identity.put("dtype of activations", request.activations().name());
     identity.put("shard size", Long.toString(request.maxShardSize()));
     identity.put("batch size", Integer.toString(request.batchTokens()));
     return identity;

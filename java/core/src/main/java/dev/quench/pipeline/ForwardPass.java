@@ -4,6 +4,7 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.Architecture;
+import dev.quench.model.Compute;
 import dev.quench.model.DecoderLayer;
 import dev.quench.model.LayerWeights;
 import dev.quench.model.OutputProjection;
@@ -17,6 +18,7 @@ import dev.quench.model.WeightSource;
  */
 final class ForwardPass implements AutoCloseable {
   private final Device device;
+  private final Compute compute;
   private final Architecture architecture;
   private final WeightSource source;
   private final ActivationStore store;
@@ -25,8 +27,9 @@ final class ForwardPass implements AutoCloseable {
 
   /** Doesn't own the store or the source. */
   ForwardPass(
-      Device device, Architecture architecture, WeightSource source, ActivationStore store) {
-    this.device = device;
+      Compute compute, Architecture architecture, WeightSource source, ActivationStore store) {
+    this.compute = compute;
+    this.device = compute.device();
     this.architecture = architecture;
     this.source = source;
     this.store = store;
@@ -39,7 +42,11 @@ final class ForwardPass implements AutoCloseable {
     }
     this.rotary =
         RotaryTables.of(
-            architecture.rope(), architecture.attention().headDim(), longest, device, scope);
+            architecture.rope(), architecture.attention().headDim(), longest, compute, scope);
+  }
+
+  Compute compute() {
+    return compute;
   }
 
   RotaryTables rotary() {
@@ -72,7 +79,7 @@ final class ForwardPass implements AutoCloseable {
   void layer(DecoderLayer layer, LayerWeights weights) {
     for (int b = 0; b < store.batches(); b++) {
       try (ActivationStore.Visit visit = store.visit(b)) {
-        for (Step step : layer.steps(device, rotary)) {
+        for (Step step : layer.steps(compute, rotary)) {
           try (Scope work = device.openScope()) {
             Tensor input = step.input(visit.tokens(), weights, work);
             step.apply(visit.tokens(), input, weights, work);
@@ -90,7 +97,7 @@ final class ForwardPass implements AutoCloseable {
 
     /** Logits F32 [tokens, vocabulary] of some rows of the residual stream after the last layer. */
     Tensor logits(Tensor hidden, Scope work) {
-      return projection.logits(device, hidden, weights, work);
+      return projection.logits(compute, hidden, weights, work);
     }
 
     @Override

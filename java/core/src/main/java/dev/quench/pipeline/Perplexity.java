@@ -6,6 +6,7 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.Architecture;
+import dev.quench.model.Compute;
 import dev.quench.model.WeightSource;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
@@ -46,7 +47,7 @@ public record Perplexity(double negativeLogLikelihood, long predicted) {
     try (ActivationStore store =
             ActivationStore.open(
                 device, architecture, batches, ActivationStore.Side.TRANSIENT, resources);
-        ForwardPass forward = new ForwardPass(device, architecture, source, store)) {
+        ForwardPass forward = new ForwardPass(Compute.exact(device), architecture, source, store)) {
       forward.embed();
       for (int i = 0; i < architecture.layers(); i++) {
         cancellation.throwIfRequested();
