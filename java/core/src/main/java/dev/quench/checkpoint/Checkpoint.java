@@ -5,7 +5,6 @@ import dev.quench.NearMatches;
 import dev.quench.QuenchException;
 import dev.quench.tensor.HostTensor;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
@@ -148,7 +147,7 @@ public final class Checkpoint implements TensorReader {
     return folder;
   }
 
-  /** config.json, as it is; numbers keep their digits. */
+  /** config.json, as it is. */
   public ObjectNode config() {
     return config.deepCopy();
   }
@@ -206,7 +205,7 @@ public final class Checkpoint implements TensorReader {
     try (Stream<Path> files = Files.list(folder)) {
       return files.filter(Files::isRegularFile).filter(Checkpoint::isCompanion).sorted().toList();
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      throw new InvalidInputException(folder + " can't be read: " + Json.reason(e) + ".", e);
     }
   }
 

@@ -8,13 +8,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -37,7 +37,14 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
   private final Path partial;
   private final OutputLayout layout;
   private final Map<String, FileChannel> channels = new LinkedHashMap<>();
+
+  /** Folders above the output that weren't there before, the innermost first. */
+  private final List<Path> createdParents = new ArrayList<>();
+
   private final Set<String> written = ConcurrentHashMap.newKeySet();
+
+  /** Everything is in the partial folder, only its name is wrong. */
+  private boolean complete;
 
   private CheckpointWriter(Path output, OutputLayout layout) {
     this.output = output;
@@ -55,8 +62,8 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
    * Refuses an output that can't be made.
    *
    * @param source the model's folder
-   * @throws InvalidInputException if the output exists and isn't an empty folder, or lies in the
-   *     source
+   * @throws InvalidInputException if the output exists and isn't an empty folder, lies in the
+   *     source, or would be made where the source is
    */
   public static void checkOutput(Path output, Path source) {
     Path absolute = output.toAbsolutePath().normalize();
@@ -64,6 +71,11 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
         || absolute.startsWith(source.toAbsolutePath().normalize())) {
       throw new InvalidInputException(
           "the output folder %s lies in the model's folder %s; give another -o."
+              .formatted(output, source));
+    }
+    if (source.toAbsolutePath().normalize().startsWith(partialFolder(output))) {
+      throw new InvalidInputException(
+          "the output %s would be made in the folder of the model, %s; give another -o."
               .formatted(output, source));
     }
     if (Files.exists(absolute) && !Files.isDirectory(absolute)) {
@@ -96,7 +108,7 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
               .formatted(writer.partial));
     }
     try {
-      Files.createDirectories(writer.partial);
+      writer.createFolders();
     } catch (IOException e) {
       throw new InvalidInputException(
           "the output folder can't be made: " + Json.reason(e) + ".", e);
@@ -148,9 +160,36 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     return writer;
   }
 
-  /** Removes what a run that didn't end left of an output, if there is something. */
+  /**
+   * Removes what a run that didn't end left of an output, if there is something.
+   *
+   * @throws InvalidInputException if the folder doesn't look like a run's
+   */
   public static void discard(Path output) {
-    deleteFolder(partialFolder(output));
+    Path partial = partialFolder(output);
+    if (!Files.exists(partial)) {
+      return;
+    }
+    try (Stream<Path> content = Files.list(partial)) {
+      List<Path> files = content.toList();
+      boolean weights = files.stream().anyMatch(file -> file.toString().endsWith(".safetensors"));
+      if (files.stream().anyMatch(Files::isDirectory) || (!weights && !files.isEmpty())) {
+        throw new InvalidInputException(
+            "%s isn't what Quench left there; move it, or give another -o.".formatted(partial));
+      }
+    } catch (IOException e) {
+      throw new InvalidInputException(partial + " can't be read: " + Json.reason(e) + ".", e);
+    }
+    deleteFolder(partial);
+  }
+
+  private void createFolders() throws IOException {
+    for (Path folder = partial.getParent();
+        folder != null && !Files.exists(folder);
+        folder = folder.getParent()) {
+      createdParents.add(folder);
+    }
+    Files.createDirectories(partial);
   }
 
   private void checkRoom() {
@@ -189,15 +228,10 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
    * Puts a tensor in its place.
    *
    * @throws IllegalArgumentException if the layout has none of that name, dtype and shape
+   * @throws IllegalStateException if it was written before
    */
   public void write(String name, HostTensor tensor) {
-    OutputLayout.Place place = place(name);
-    if (tensor.dtype() != place.tensor().dtype()
-        || !tensor.shape().equals(place.tensor().shape())) {
-      throw new IllegalArgumentException(
-          "%s is %s %s, planned as %s"
-              .formatted(name, tensor.dtype(), tensor.shape(), place.tensor()));
-    }
+    OutputLayout.Place place = place(new OutputTensor(name, tensor.dtype(), tensor.shape()));
     try {
       FileChannel channel = channel(place);
       MemorySegment data = tensor.data();
@@ -208,12 +242,18 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     } catch (IOException e) {
       throw failure(partial.resolve(place.fileName()), e);
     }
-    written.add(name);
+    markWritten(name);
   }
 
-  /** Takes a tensor over as it is, under the same name. */
+  /**
+   * Takes a tensor over as it is, under the same name.
+   *
+   * @throws IllegalArgumentException if the layout has none of that name, dtype and shape
+   * @throws IllegalStateException if it was written before
+   */
   public void copy(TensorInfo source) {
-    OutputLayout.Place place = place(source.name());
+    OutputLayout.Place place =
+        place(new OutputTensor(source.name(), source.dtype(), source.shape()));
     try (FileChannel from = FileChannel.open(source.file(), StandardOpenOption.READ)) {
       FileChannel to = channel(place);
       long done = 0;
@@ -235,7 +275,7 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     } catch (IOException e) {
       throw failure(partial.resolve(place.fileName()), e);
     }
-    written.add(source.name());
+    markWritten(source.name());
   }
 
   /** A tensor that was written, by this run or by the one that it resumes. */
@@ -256,7 +296,13 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
 
   /** Counts tensors as written that the resumed run had written. */
   public void markWritten(List<String> names) {
-    written.addAll(names);
+    names.forEach(name -> markWritten(place(name).tensor().name()));
+  }
+
+  private void markWritten(String name) {
+    if (!written.add(name)) {
+      throw new IllegalStateException("tensor " + name + " was written twice");
+    }
   }
 
   /** Returns when everything written so far would survive a power failure. */
@@ -295,17 +341,27 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
         Files.writeString(partial.resolve(text.getKey()), text.getValue());
       }
       if (layout.shardCount() > 1) {
-        Files.writeString(partial.resolve(Checkpoint.INDEX_FILE), PythonJson.print(index()));
+        Files.writeString(partial.resolve(Checkpoint.INDEX_FILE), PythonJson.print(index()) + "\n");
       }
-      Files.writeString(
-          partial.resolve(Checkpoint.CONFIG_FILE),
-          PythonJson.print(config),
-          StandardCharsets.UTF_8);
+      Files.writeString(partial.resolve(Checkpoint.CONFIG_FILE), PythonJson.print(config));
       Files.deleteIfExists(partial.resolve(Journal.FILE));
       close();
+      forceFiles();
+      complete = true;
       moveIntoPlace();
     } catch (IOException e) {
       throw failure(output, e);
+    }
+  }
+
+  /** The new name must not survive a power failure that the data doesn't. */
+  private void forceFiles() throws IOException {
+    try (Stream<Path> files = Files.list(partial)) {
+      for (Path file : files.toList()) {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+          channel.force(true);
+        }
+      }
     }
   }
 
@@ -330,10 +386,22 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     }
   }
 
-  /** Removes everything that was written. */
+  /** Removes everything that was written, unless it is a complete checkpoint. */
   public void abort() {
     close();
+    if (complete) {
+      return;
+    }
     deleteFolder(partial);
+    try {
+      for (Path folder : createdParents) {
+        Files.deleteIfExists(folder);
+      }
+    } catch (DirectoryNotEmptyException e) {
+      // Somebody else uses it by now.
+    } catch (IOException e) {
+      throw failure(partial, e);
+    }
   }
 
   private static void deleteFolder(Path folder) {
@@ -345,7 +413,7 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
         Files.deleteIfExists(file);
       }
     } catch (IOException e) {
-      throw failure(folder, e);
+      throw new QuenchException(folder + " can't be removed: " + Json.reason(e) + ".", e);
     }
   }
 
@@ -374,6 +442,14 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     return place;
   }
 
+  private OutputLayout.Place place(OutputTensor tensor) {
+    OutputLayout.Place place = place(tensor.name());
+    if (!place.tensor().equals(tensor)) {
+      throw new IllegalArgumentException("%s was planned as %s".formatted(tensor, place.tensor()));
+    }
+    return place;
+  }
+
   private FileChannel channel(OutputLayout.Place place) {
     FileChannel channel = channels.get(place.fileName());
     if (channel == null) {
@@ -390,7 +466,13 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     }
   }
 
-  private static QuenchException failure(Path file, IOException e) {
+  private QuenchException failure(Path file, IOException e) {
+    if (Json.reason(e).contains("No space left")) {
+      return new QuenchException(
+          "%s can't be written: the disk is full. The output takes %,d bytes in all."
+              .formatted(file, layout.totalBytes()),
+          e);
+    }
     return new QuenchException("%s can't be written: %s.".formatted(file, Json.reason(e)), e);
   }
 }

@@ -1,9 +1,9 @@
 package dev.quench.checkpoint;
 
+import dev.quench.InvalidInputException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
-import java.nio.ByteBuffer;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.security.MessageDigest;
@@ -12,8 +12,8 @@ import java.util.HexFormat;
 
 /**
  * Tells models apart without reading them whole: SHA-256 over config.json, the name, dtype and
- * shape of every tensor, and the first 4 KiB of each. Training touches all tensors, so this is
- * enough to notice another model, and takes milliseconds.
+ * shape of every tensor, and the first and last 4 KiB of each. Training touches all tensors, so
+ * this is enough to notice another model, and takes milliseconds.
  */
 public final class Fingerprint {
   private static final long SAMPLE = 4096;
@@ -25,18 +25,17 @@ public final class Fingerprint {
     try {
       digest.update(Files.readAllBytes(checkpoint.folder().resolve(Checkpoint.CONFIG_FILE)));
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      throw new InvalidInputException(
+          checkpoint.folder() + " can't be read: " + Json.reason(e) + ".", e);
     }
     for (TensorInfo tensor : checkpoint.tensors().values()) {
       String header = tensor.name() + tensor.dtype() + tensor.shape();
       digest.update(header.getBytes(StandardCharsets.UTF_8));
       try (Arena arena = Arena.ofConfined()) {
-        ByteBuffer sample =
-            Checkpoint.map(tensor, arena)
-                .data()
-                .asSlice(0, Math.min(SAMPLE, tensor.bytes()))
-                .asByteBuffer();
-        digest.update(sample);
+        MemorySegment data = Checkpoint.map(tensor, arena).data();
+        long sample = Math.min(SAMPLE, tensor.bytes());
+        digest.update(data.asSlice(0, sample).asByteBuffer());
+        digest.update(data.asSlice(tensor.bytes() - sample, sample).asByteBuffer());
       }
     }
     return HexFormat.of().formatHex(digest.digest());

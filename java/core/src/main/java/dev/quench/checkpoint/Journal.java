@@ -10,10 +10,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.SortedMap;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
+import java.util.TreeSet;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -75,10 +76,8 @@ public final class Journal implements AutoCloseable {
       int intact = 0;
       for (int start = 0, end; (end = indexOf(bytes, '\n', start)) >= 0; start = end + 1) {
         try {
-          JsonNode node =
-              Json.MAPPER.readTree(new String(bytes, start, end - start, StandardCharsets.UTF_8));
-          lines.add((ObjectNode) node);
-        } catch (JacksonException e) {
+          lines.add(Json.parseObject(Arrays.copyOfRange(bytes, start, end), "it"));
+        } catch (InvalidInputException e) {
           throw new InvalidInputException(
               "%s is damaged at byte %d; delete %s and start anew.".formatted(file, start, folder),
               e);
@@ -95,20 +94,21 @@ public final class Journal implements AutoCloseable {
       channel.position(intact);
       return new Journal(file, channel, lines);
     } catch (IOException e) {
-      throw failure(file, e);
+      throw new InvalidInputException(file + " can't be read: " + Json.reason(e) + ".", e);
     }
   }
 
   private static void checkIdentity(
       Path file, ObjectNode found, SortedMap<String, String> identity) {
-    identity.forEach(
-        (name, value) -> {
-          if (!found.path(name).asString("").equals(value)) {
-            throw new InvalidInputException(
-                "%s was written by a run with another %s, so it can't be resumed; repeat that run's options, or delete %s and start anew."
-                    .formatted(file, name, file.getParent()));
-          }
-        });
+    Set<String> names = new TreeSet<>(identity.keySet());
+    names.addAll(found.propertyNames());
+    for (String name : names) {
+      if (!found.path(name).asString("").equals(identity.getOrDefault(name, ""))) {
+        throw new InvalidInputException(
+            "%s was written by a run with another %s, so it can't be resumed; repeat that run's options, or delete %s and start anew."
+                .formatted(file, name, file.getParent()));
+      }
+    }
   }
 
   private static int indexOf(byte[] bytes, char wanted, int from) {

@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import tools.jackson.databind.node.ArrayNode;
@@ -44,6 +45,7 @@ public final class OutputLayout {
    * gets its own.
    *
    * @param maxShardSize bytes of data in a shard
+   * @throws IllegalArgumentException if two tensors have one name
    */
   public static OutputLayout plan(List<OutputTensor> tensors, long maxShardSize) {
     List<List<OutputTensor>> groups = new ArrayList<>();
@@ -62,7 +64,7 @@ public final class OutputLayout {
       String fileName =
           groups.size() == 1
               ? Checkpoint.SINGLE_FILE
-              : "model-%05d-of-%05d.safetensors".formatted(i + 1, groups.size());
+              : String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, groups.size());
       shards.add(shard(fileName, groups.get(i), places));
     }
     return new OutputLayout(shards, places);
@@ -86,7 +88,9 @@ public final class OutputLayout {
     byte[] header = header(json);
     long offset = header.length;
     for (OutputTensor tensor : aligned) {
-      places.put(tensor.name(), new Place(tensor, fileName, offset));
+      if (places.put(tensor.name(), new Place(tensor, fileName, offset)) != null) {
+        throw new IllegalArgumentException("two tensors of the name " + tensor.name());
+      }
       offset += tensor.bytes();
     }
     return new Shard(fileName, header, header.length + end);

@@ -1,7 +1,10 @@
 package dev.quench.checkpoint;
 
 import java.math.BigDecimal;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.Iterator;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import tools.jackson.databind.JsonNode;
@@ -11,19 +14,24 @@ import tools.jackson.databind.JsonNode;
  * config.json files look.
  */
 public final class PythonJson {
+  /** Python's order of strings; Java's own is that of UTF-16 code units. */
+  private static final Comparator<String> BY_CODE_POINTS =
+      Comparator.comparing(key -> key.codePoints().toArray(), Arrays::compare);
+
   private final StringBuilder out = new StringBuilder();
 
   private PythonJson() {}
 
+  /** The text, without a line end at its end. */
   public static String print(JsonNode node) {
     PythonJson printer = new PythonJson();
     printer.value(node, 0);
-    return printer.out.append('\n').toString();
+    return printer.out.toString();
   }
 
   private void value(JsonNode node, int depth) {
     if (node.isObject()) {
-      Map<String, JsonNode> sorted = new TreeMap<>();
+      Map<String, JsonNode> sorted = new TreeMap<>(BY_CODE_POINTS);
       node.properties().forEach(entry -> sorted.put(entry.getKey(), entry.getValue()));
       object(sorted, depth);
     } else if (node.isArray()) {
@@ -103,7 +111,8 @@ public final class PythonJson {
 
   /**
    * Python's repr: the shortest digits, plain from 1e-4 to 1e16, else with an exponent of at least
-   * two digits.
+   * two digits. Java's digits are Python's but for subnormal numbers of one digit, where it prints
+   * two.
    */
   private static String number(double value) {
     if (Double.isNaN(value)) {
@@ -118,12 +127,13 @@ public final class PythonJson {
       return shortest;
     }
     if (magnitude >= 1e-4 && magnitude < 1e16) {
-      String plain = new BigDecimal(shortest).toPlainString();
+      String plain = new BigDecimal(shortest).stripTrailingZeros().toPlainString();
       return plain.contains(".") ? plain : plain + ".0";
     }
     int e = shortest.indexOf('E');
     String digits = shortest.substring(0, e).replaceAll("\\.0$", "");
     int exponent = Integer.parseInt(shortest.substring(e + 1));
-    return "%se%s%02d".formatted(digits, exponent < 0 ? "-" : "+", Math.abs(exponent));
+    return String.format(
+        Locale.ROOT, "%se%s%02d", digits, exponent < 0 ? "-" : "+", Math.abs(exponent));
   }
 }
