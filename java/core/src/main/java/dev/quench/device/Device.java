@@ -15,8 +15,8 @@ import java.util.OptionalLong;
  * thread at a time.
  *
  * <p>Results are a function of the operands alone: they don't depend on thread counts or on timing.
- * <b>Exact</b> operations give the same bytes on every device; the others differ by the rounding of
- * sums.
+ * <b>Exact</b> operations give the same bytes on every device, but for the sign and payload of NaNs
+ * that arithmetic makes, which IEEE 754 leaves open; the others differ by the rounding of sums.
  *
  * <p>Notation: {@code x [r, c]} is a tensor of r rows and c columns. A tensor that an operation
  * writes must not overlap one that it reads, unless the operation says "in place". Shapes and
