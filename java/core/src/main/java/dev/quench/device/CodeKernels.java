@@ -1,148 +1,234 @@
 package dev.quench.device;
 
+import dev.quench.quantization.BitPacking;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Type;
-import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteOrder;
-import jdk.incubator.vector.ByteVector;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
+import dev.quench.tensor.Float8E4M3;
 
-/** Codes of contiguous elements that share a scale. */
+/**
+ * Codes of rows and values of codes, a piece of a row at a time. Elements of 8 and 16 bits share
+ * words, so a piece is taken apart into a plane of its even and one of its odd elements, which
+ * become words again at the end. Codes are always a stream of bits, lowest first: I8 and E4M3 are 8
+ * bits wide.
+ *
+ * <p>An object is scratch memory of one task.
+ */
 final class CodeKernels {
-  private static final VectorSpecies<Float> F = VectorShapes.FLOAT;
-  private static final VectorSpecies<Integer> I =
-      VectorSpecies.of(int.class, VectorShapes.FLOAT.vectorShape());
-  private static final VectorSpecies<Short> HALF =
-      VectorSpecies.of(short.class, VectorShape.forBitSize(Math.max(64, F.vectorBitSize() / 2)));
+  private static final float[] E4M3 = new float[256];
 
-  /** Bytes of one float vector's codes; the narrowest shape holds 8. */
-  private static final boolean WIDE = F.length() >= 8;
+  static {
+    for (int code = 0; code < E4M3.length; code++) {
+      E4M3[code] = Float8E4M3.toFloat((byte) code);
+    }
+  }
 
-  private static final VectorSpecies<Byte> QUARTER =
-      VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, F.vectorBitSize() / 4)));
+  final RowWords piece = new RowWords();
+  private final RowWords stream = new RowWords();
+  private final Plane even = new Plane();
+  private final Plane odd = new Plane();
 
-  /** Adding it rounds to an integer, ties to even, whose two's complement is in the low bits. */
-  private static final float ROUND = 12582912f;
+  /** True if a zero point of the piece isn't 0. */
+  private boolean shifted;
 
-  private CodeKernels() {}
+  /** True if each scale is one that weights have: at least 2^−40 and at most 2. */
+  private boolean usual;
 
   /**
-   * Writes {@code out[at …]}.
+   * Codes of a row. The scale of element c is {@code scales[scaleRow, c / blockColumns]}.
    *
-   * @param scale of the dtype
+   * @param moderate what {@link BlockRanges#areModerate} says of the row
    */
-  static void codes(
-      DType dtype,
-      MemorySegment x,
-      long offset,
-      int count,
-      float scale,
-      float zeroPoint,
+  void quantize(
+      HostMatrix x,
+      long row,
+      boolean moderate,
+      HostMatrix scales,
+      HostMatrix zeroPoints,
+      long scaleRow,
+      long blockColumns,
       QuantizationArgs args,
-      byte[] out,
-      int at) {
-    int done = 0;
-    if (dtype == DType.BF16 && WIDE && !Float.isNaN(scale) && !Float.isInfinite(scale)) {
-      done = F.loopBound(count);
-      if (args.type() == Type.FLOAT) {
-        float8(x, offset, done, scale, out, at);
-      } else if (args.symmetric()) {
-        symmetric(x, offset, done, scale, args.minCode(), args.maxCode(), out, at);
-      } else {
-        asymmetric(x, offset, done, scale, zeroPoint, args.minCode(), args.maxCode(), out, at);
+      HostMatrix codes) {
+    boolean packed = codes.dtype() == DType.I32;
+    int bits = packed ? args.numBits() : 8;
+    for (long column = 0; column < x.columns(); column += RowWords.ELEMENTS) {
+      int count = (int) Math.min(RowWords.ELEMENTS, x.columns() - column);
+      int half = (count + 1) / 2;
+      fill(scales, zeroPoints, scaleRow, blockColumns, column, count);
+      load(x, row, column, count);
+      quantize(even, x.dtype(), moderate && usual, args, packed, half);
+      quantize(odd, x.dtype(), moderate && usual, args, packed, half);
+      if ((count & 1) == 1) {
+        odd.codes[half - 1] = 0;
+      }
+      Lanes.join(even.codes, odd.codes, bits, piece.words, half);
+      squeeze(half, bits);
+      long bytes = packed ? BitPacking.words(count, bits) * 4 : count;
+      stream.store(codes.memory(), codes.offset(row, 0) + column * bits / 8, bytes);
+    }
+  }
+
+  /** Values of a row of codes. */
+  void dequantize(
+      HostMatrix codes,
+      long row,
+      HostMatrix scales,
+      HostMatrix zeroPoints,
+      long scaleRow,
+      long blockColumns,
+      Type type,
+      HostMatrix x) {
+    for (long column = 0; column < x.columns(); column += RowWords.ELEMENTS) {
+      int count = (int) Math.min(RowWords.ELEMENTS, x.columns() - column);
+      int half = (count + 1) / 2;
+      fill(scales, zeroPoints, scaleRow, blockColumns, column, count);
+      piece.load(codes, row, column, count);
+      spread(type, half);
+      even.fromUnits(scales.dtype(), shifted, half);
+      odd.fromUnits(scales.dtype(), shifted, half);
+      store(x, row, column, count, half);
+    }
+  }
+
+  private void fill(
+      HostMatrix scales,
+      HostMatrix zeroPoints,
+      long scaleRow,
+      long blockColumns,
+      long column,
+      int count) {
+    shifted = false;
+    usual = true;
+    int from = 0;
+    while (from < count) {
+      long block = (column + from) / blockColumns;
+      int to = (int) Math.min(count, (block + 1) * blockColumns - column);
+      // Of NaN, the bits that rounding to bfloat16 leaves NaN.
+      float scale =
+          Float.intBitsToFloat(Float.floatToIntBits(FloatAccess.get(scales, scaleRow, block)));
+      float zeroPoint = FloatAccess.getByte(zeroPoints, scaleRow, block);
+      shifted |= zeroPoint != 0;
+      usual &= scale >= 0x1p-40f && scale <= 2;
+      even.fill((from + 1) / 2, (to + 1) / 2, scale, zeroPoint);
+      odd.fill(from / 2, to / 2, scale, zeroPoint);
+      from = to;
+    }
+    if ((count & 1) == 1) {
+      odd.fill(count / 2, count / 2 + 1, 1, 0);
+    }
+  }
+
+  private void load(HostMatrix x, long row, long column, int count) {
+    int half = (count + 1) / 2;
+    piece.load(x, row, column, count);
+    if (x.dtype() == DType.BF16) {
+      Lanes.lowerBfloat16(piece.words, even.bits, half);
+      Lanes.upperBfloat16(piece.words, odd.bits, half);
+    } else {
+      if (x.dtype() == DType.F16) {
+        piece.widenFloat16(count);
+      }
+      for (int i = 0; i < half; i++) {
+        even.bits[i] = piece.words[2 * i];
+        odd.bits[i] = piece.words[2 * i + 1];
       }
     }
-    for (int i = done; i < count; i++) {
-      float value = FloatAccess.get(dtype, x, offset, i);
-      out[at + i] = Rounding.code(value, scale, zeroPoint, args, dtype);
+    even.toValues(half);
+    odd.toValues(half);
+  }
+
+  private void store(HostMatrix x, long row, long column, int count, int half) {
+    even.round(x.dtype(), half);
+    odd.round(x.dtype(), half);
+    even.toBits(half);
+    odd.toBits(half);
+    switch (x.dtype()) {
+      case BF16 -> Lanes.joinBfloat16(even.bits, odd.bits, piece.words, half);
+      case F16 -> {
+        for (int i = 0; i < half; i++) {
+          piece.words[i] =
+              (Float.floatToFloat16(even.values[i]) & 0xFFFF)
+                  | (Float.floatToFloat16(odd.values[i]) << 16);
+        }
+      }
+      default -> {
+        for (int i = 0; i < half; i++) {
+          piece.words[2 * i] = even.bits[i];
+          piece.words[2 * i + 1] = odd.bits[i];
+        }
+      }
+    }
+    piece.store(x, row, column, count);
+  }
+
+  private void quantize(
+      Plane plane,
+      DType dtype,
+      boolean moderate,
+      QuantizationArgs args,
+      boolean packed,
+      int count) {
+    plane.toUnits(dtype, moderate, shifted, count);
+    if (args.type() == Type.FLOAT) {
+      plane.toE4m3(count);
+    } else {
+      int bias = packed ? 1 << (args.numBits() - 1) : 0;
+      Lanes.toIntegers(
+          plane.values, (int) args.minCode(), (int) args.maxCode(), bias, plane.codes, count);
     }
   }
 
-  /** x / scale in bfloat16, then to an integer. */
-  private static void symmetric(
-      MemorySegment x,
-      long offset,
-      int count,
-      float scale,
-      float min,
-      float max,
-      byte[] out,
-      int at) {
-    for (int i = 0; i < count; i += F.length()) {
-      FloatVector t = quotient(x, offset + i * 2L, scale).max(min).min(max).add(ROUND);
-      ((ByteVector) t.reinterpretAsInts().convertShape(VectorOperators.I2B, QUARTER, 0))
-          .intoArray(out, at + i);
+  /** Makes a stream of words that hold two codes each; what is left of the last word is 0. */
+  private void squeeze(int pairs, int bits) {
+    int[] from = piece.words;
+    int[] to = stream.words;
+    for (int i = pairs; (i & 3) != 0; i++) {
+      from[i] = 0;
+    }
+    switch (bits) {
+      case 8 -> {
+        for (int i = 0; 2 * i < pairs; i++) {
+          to[i] = from[2 * i] | (from[2 * i + 1] << 16);
+        }
+      }
+      case 4 -> {
+        for (int i = 0; 4 * i < pairs; i++) {
+          to[i] =
+              from[4 * i]
+                  | (from[4 * i + 1] << 8)
+                  | (from[4 * i + 2] << 16)
+                  | (from[4 * i + 3] << 24);
+        }
+      }
+      default -> {
+        long pending = 0;
+        int filled = 0;
+        int at = 0;
+        for (int i = 0; i < pairs; i++) {
+          pending |= (long) from[i] << filled;
+          filled += 2 * bits;
+          if (filled >= 32) {
+            to[at++] = (int) pending;
+            pending >>>= 32;
+            filled -= 32;
+          }
+        }
+        to[at] = (int) pending;
+      }
     }
   }
 
-  private static void asymmetric(
-      MemorySegment x,
-      long offset,
-      int count,
-      float scale,
-      float zeroPoint,
-      float min,
-      float max,
-      byte[] out,
-      int at) {
-    for (int i = 0; i < count; i += F.length()) {
-      IntVector bits = quotient(x, offset + i * 2L, scale).add(zeroPoint).reinterpretAsInts();
-      FloatVector t =
-          bits.add(bits.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF))
-              .and(0xFFFF0000)
-              .reinterpretAsFloats()
-              .max(min)
-              .min(max)
-              .add(ROUND);
-      ((ByteVector) t.reinterpretAsInts().convertShape(VectorOperators.I2B, QUARTER, 0))
-          .intoArray(out, at + i);
+  /** The values of codes that lie four to a word. */
+  private void spread(Type type, int half) {
+    for (int i = 0; i < half; i++) {
+      int pair = piece.words[i >> 1] >>> ((i & 1) << 4);
+      if (type == Type.INT) {
+        even.values[i] = (byte) pair;
+        odd.values[i] = (byte) (pair >>> 8);
+      } else {
+        even.values[i] = E4M3[pair & 0xFF];
+        odd.values[i] = E4M3[(pair >>> 8) & 0xFF];
+      }
     }
-  }
-
-  /** x / scale in bfloat16, then to E4M3 as {@code Float8E4M3.fromFloat} does. */
-  private static void float8(
-      MemorySegment x, long offset, int count, float scale, byte[] out, int at) {
-    for (int i = 0; i < count; i += F.length()) {
-      // Adding the zero point 0 makes −0 positive, but not what rounds to −0 later.
-      IntVector bits =
-          quotient(x, offset + i * 2L, scale).add(0f).max(-448f).min(448f).reinterpretAsInts();
-      IntVector sign = bits.lanewise(VectorOperators.LSHR, 24).and(0x80);
-      IntVector magnitude = bits.and(0x7FFFFFFF);
-      IntVector normal =
-          magnitude
-              .add(magnitude.lanewise(VectorOperators.LSHR, 20).and(1).add(0x7FFFF))
-              .lanewise(VectorOperators.LSHR, 20)
-              .sub((127 - 7) << 3)
-              .min(0x7F); // beyond it only NaN: what is finite is clamped
-      IntVector subnormal =
-          magnitude.reinterpretAsFloats().add(16384f).reinterpretAsInts().and(0xF);
-      VectorMask<Integer> small = magnitude.compare(VectorOperators.LT, 0x3C800000);
-      ((ByteVector)
-              normal.blend(subnormal, small).or(sign).convertShape(VectorOperators.I2B, QUARTER, 0))
-          .intoArray(out, at + i);
-    }
-  }
-
-  /** bfloat16(x / scale); small enough to be inlined. */
-  private static FloatVector quotient(MemorySegment x, long offset, float scale) {
-    IntVector bits =
-        ((IntVector)
-                ShortVector.fromMemorySegment(HALF, x, offset, ByteOrder.LITTLE_ENDIAN)
-                    .convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0))
-            .lanewise(VectorOperators.LSHL, 16)
-            .reinterpretAsFloats()
-            .div(scale)
-            .reinterpretAsInts();
-    return bits.add(bits.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7FFF))
-        .and(0xFFFF0000)
-        .reinterpretAsFloats();
   }
 }

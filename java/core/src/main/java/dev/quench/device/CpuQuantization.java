@@ -3,9 +3,7 @@ package dev.quench.device;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationParameters;
-import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
-import dev.quench.tensor.Float8E4M3;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -16,6 +14,7 @@ final class CpuQuantization {
   private static final long TASK_ELEMENTS = 1 << 17;
 
   private final Workers workers;
+  private final Spares<CodeKernels> scratch = new Spares<>(CodeKernels::new);
 
   CpuQuantization(Workers workers) {
     this.workers = workers;
@@ -35,69 +34,72 @@ final class CpuQuantization {
     requireGrid(from, blockRows, blockColumns, maxs);
     requireDtype(mins, from.dtype());
     requireDtype(maxs, from.dtype());
-    if (blockRows > 1 && blockRows * from.columns() > TASK_ELEMENTS) {
+    if (isTall(from, blockRows)) {
       observeTall(from, blockRows, blockColumns, mins, maxs);
       return;
     }
     overBands(
         from,
         blockRows,
-        (begin, end) -> observe(from, begin, end, blockRows, blockColumns, mins, maxs));
+        (begin, end) -> {
+          CodeKernels kernels = scratch.take();
+          BlockRanges ranges = new BlockRanges(mins.columns());
+          for (long row = begin; row < end; row += blockRows) {
+            ranges.clear();
+            addRows(from, row, Math.min(row + blockRows, end), blockColumns, kernels, ranges);
+            for (int block = 0; block < mins.columns(); block++) {
+              setRange(ranges.range(block), row / blockRows, block, mins, maxs);
+            }
+          }
+          scratch.give(kernels);
+        });
   }
 
-  private static void observe(
+  /** Blocks of many rows: some rows a task, then the parts of a block together. */
+  private void observeTall(
+      HostMatrix x, long blockRows, long blockColumns, HostMatrix mins, HostMatrix maxs) {
+    long rows = Math.max(1, TASK_ELEMENTS / Math.max(1, x.columns()));
+    long pieces = Math.ceilDiv(blockRows, rows);
+    BlockRanges[] parts = new BlockRanges[Math.toIntExact(mins.rows() * pieces)];
+    workers.run(
+        parts.length,
+        task -> {
+          long top = task / pieces * blockRows;
+          long begin = top + task % pieces * rows;
+          long end = Math.min(Math.min(begin + rows, top + blockRows), x.rows());
+          CodeKernels kernels = scratch.take();
+          BlockRanges ranges = new BlockRanges(mins.columns());
+          addRows(x, begin, end, blockColumns, kernels, ranges);
+          parts[(int) task] = ranges;
+          scratch.give(kernels);
+        });
+    for (int band = 0; band < mins.rows(); band++) {
+      BlockRanges whole = parts[(int) (band * pieces)];
+      for (int piece = 1; piece < pieces; piece++) {
+        whole.add(parts[(int) (band * pieces + piece)]);
+      }
+      for (int block = 0; block < mins.columns(); block++) {
+        setRange(whole.range(block), band, block, mins, maxs);
+      }
+    }
+  }
+
+  private static void addRows(
       HostMatrix x,
       long begin,
       long end,
-      long blockRows,
       long blockColumns,
-      HostMatrix mins,
-      HostMatrix maxs) {
-    for (long row = begin; row < end; row += blockRows) {
-      long last = Math.min(row + blockRows, x.rows());
-      for (long block = 0; block < mins.columns(); block++) {
-        long column = block * blockColumns;
-        long width = Math.min(blockColumns, x.columns() - column);
-        Range range = Range.ZERO;
-        for (long r = row; r < last; r++) {
-          range = range.and(RangeKernels.range(x.dtype(), x.memory(), x.offset(r, column), width));
-        }
-        FloatAccess.set(mins, row / blockRows, block, range.min());
-        FloatAccess.set(maxs, row / blockRows, block, range.max());
-      }
+      CodeKernels kernels,
+      BlockRanges ranges) {
+    for (long row = begin; row < end; row++) {
+      ranges.add(x, row, blockColumns, kernels.piece);
     }
   }
 
-  /**
-   * Blocks of many rows: each row's part first, in parallel; then the parts of a block together.
-   */
-  private void observeTall(
-      HostMatrix x, long blockRows, long blockColumns, HostMatrix mins, HostMatrix maxs) {
-    int blocks = Math.toIntExact(mins.columns());
-    Range[] parts = new Range[Math.toIntExact(x.rows() * blocks)];
-    overBands(
-        x,
-        1,
-        (begin, end) -> {
-          for (long row = begin; row < end; row++) {
-            for (int block = 0; block < blocks; block++) {
-              long column = block * blockColumns;
-              long width = Math.min(blockColumns, x.columns() - column);
-              parts[(int) (row * blocks + block)] =
-                  RangeKernels.range(x.dtype(), x.memory(), x.offset(row, column), width);
-            }
-          }
-        });
-    for (long band = 0; band < mins.rows(); band++) {
-      for (int block = 0; block < blocks; block++) {
-        Range range = Range.ZERO;
-        for (long r = band * blockRows; r < Math.min((band + 1) * blockRows, x.rows()); r++) {
-          range = range.and(parts[(int) (r * blocks + block)]);
-        }
-        FloatAccess.set(mins, band, block, range.min());
-        FloatAccess.set(maxs, band, block, range.max());
-      }
-    }
+  private static void setRange(
+      Range range, long row, long column, HostMatrix mins, HostMatrix maxs) {
+    FloatAccess.set(mins, row, column, range.min());
+    FloatAccess.set(maxs, row, column, range.max());
   }
 
   void quantizationParameters(
@@ -142,41 +144,33 @@ final class CpuQuantization {
     requireGrid(from, args.blockRows(from.rows()), args.blockColumns(from.columns()), scales);
     requireParameters(scales, from.dtype(), scales, zeroPoints);
     requireCodes(from, args, to);
-    overBands(from, 1, (begin, end) -> quantize(from, begin, end, scales, zeroPoints, args, to));
+    overBands(
+        from,
+        1,
+        (begin, end) -> {
+          CodeKernels kernels = scratch.take();
+          BlockRanges ranges = new BlockRanges(1);
+          addRows(from, begin, end, from.columns(), kernels, ranges);
+          quantize(from, begin, end, ranges.areModerate(), scales, zeroPoints, args, to, kernels);
+          scratch.give(kernels);
+        });
   }
 
   private static void quantize(
       HostMatrix x,
       long begin,
       long end,
+      boolean moderate,
       HostMatrix scales,
       HostMatrix zeroPoints,
       QuantizationArgs args,
-      HostMatrix codes) {
+      HostMatrix codes,
+      CodeKernels kernels) {
     long blockRows = args.blockRows(x.rows());
     long blockColumns = args.blockColumns(x.columns());
-    byte[] row = new byte[Math.toIntExact(x.columns())];
-    for (long r = begin; r < end; r++) {
-      for (long block = 0; block < scales.columns(); block++) {
-        int column = (int) (block * blockColumns);
-        int width = (int) Math.min(blockColumns, x.columns() - column);
-        CodeKernels.codes(
-            x.dtype(),
-            x.memory(),
-            x.offset(r, column),
-            width,
-            FloatAccess.get(scales, r / blockRows, block),
-            FloatAccess.getByte(zeroPoints, r / blockRows, block),
-            args,
-            row,
-            column);
-      }
-      if (codes.dtype() == DType.I32) {
-        Packing.pack(row, args.numBits(), codes.memory(), codes.offset(r, 0));
-      } else {
-        MemorySegment.copy(
-            row, 0, codes.memory(), FloatAccess.BYTE, codes.offset(r, 0), row.length);
-      }
+    for (long row = begin; row < end; row++) {
+      kernels.quantize(
+          x, row, moderate, scales, zeroPoints, row / blockRows, blockColumns, args, codes);
     }
   }
 
@@ -191,7 +185,7 @@ final class CpuQuantization {
     requireGrid(from, blockRows, blockColumns, scales);
     requireParameters(scales, from.dtype(), scales, zeroPoints);
     requireCodes(from, args, to);
-    if (blockRows * from.columns() > TASK_ELEMENTS && blockRows > 1) {
+    if (isTall(from, blockRows)) {
       try (HostPool pool = new HostPool();
           HostScope scope = new HostScope(pool)) {
         Tensor min = scope.allocate(from.dtype(), scales.rows(), scales.columns());
@@ -206,25 +200,22 @@ final class CpuQuantization {
         from,
         blockRows,
         (begin, end) -> {
+          CodeKernels kernels = scratch.take();
+          BlockRanges ranges = new BlockRanges(scales.columns());
           for (long row = begin; row < end; row += blockRows) {
-            long last = Math.min(row + blockRows, from.rows());
-            for (long block = 0; block < scales.columns(); block++) {
-              long column = block * blockColumns;
-              long width = Math.min(blockColumns, from.columns() - column);
-              Range range = Range.ZERO;
-              for (long r = row; r < last; r++) {
-                range =
-                    range.and(
-                        RangeKernels.range(
-                            from.dtype(), from.memory(), from.offset(r, column), width));
-              }
+            long last = Math.min(row + blockRows, end);
+            ranges.clear();
+            addRows(from, row, last, blockColumns, kernels, ranges);
+            for (int block = 0; block < scales.columns(); block++) {
+              Range range = ranges.range(block);
               QuantizationParameters parameters =
                   QuantizationParameters.of(range.min(), range.max(), args, from.dtype());
               FloatAccess.set(scales, row / blockRows, block, parameters.scale());
               FloatAccess.setByte(zeroPoints, row / blockRows, block, parameters.zeroPoint());
             }
-            quantize(from, row, last, scales, zeroPoints, args, to);
+            quantize(from, row, last, ranges.areModerate(), scales, zeroPoints, args, to, kernels);
           }
+          scratch.give(kernels);
         });
   }
 
@@ -237,45 +228,19 @@ final class CpuQuantization {
     long blockRows = args.blockRows(from.rows());
     long blockColumns = args.blockColumns(from.columns());
     requireGrid(from, blockRows, blockColumns, scales);
+    requireParameters(scales, scales.dtype(), scales, zeroPoints);
     requireDtype(from, args.type() == Type.INT ? DType.I8 : DType.F8_E4M3);
     overBands(
         from,
         1,
         (begin, end) -> {
-          for (long r = begin; r < end; r++) {
-            for (long block = 0; block < scales.columns(); block++) {
-              long column = block * blockColumns;
-              long width = Math.min(blockColumns, from.columns() - column);
-              dequantize(
-                  from,
-                  r,
-                  column,
-                  width,
-                  FloatAccess.get(scales, r / blockRows, block),
-                  FloatAccess.getByte(zeroPoints, r / blockRows, block),
-                  scales.dtype(),
-                  args,
-                  to);
-            }
+          CodeKernels kernels = scratch.take();
+          for (long row = begin; row < end; row++) {
+            kernels.dequantize(
+                from, row, scales, zeroPoints, row / blockRows, blockColumns, args.type(), to);
           }
+          scratch.give(kernels);
         });
-  }
-
-  private static void dequantize(
-      HostMatrix codes,
-      long row,
-      long column,
-      long width,
-      float scale,
-      float zeroPoint,
-      DType dtype,
-      QuantizationArgs args,
-      HostMatrix x) {
-    for (long c = column; c < column + width; c++) {
-      byte code = FloatAccess.getByte(codes, row, c);
-      float q = args.type() == Type.INT ? code : Float8E4M3.toFloat(code);
-      FloatAccess.set(x, row, c, Rounding.to(dtype, Rounding.to(dtype, q - zeroPoint) * scale));
-    }
   }
 
   void pack(Tensor codes, int bits, Tensor packed) {
@@ -313,6 +278,11 @@ final class CpuQuantization {
             MemorySegment.copy(row, 0, to.memory(), FloatAccess.BYTE, to.offset(r, 0), row.length);
           }
         });
+  }
+
+  /** True if blocks are higher than a task. */
+  private static boolean isTall(HostMatrix x, long blockRows) {
+    return blockRows > 1 && blockRows * x.columns() > TASK_ELEMENTS;
   }
 
   /** Cuts rows into bands of whole blocks; the cut depends on the shape alone. */

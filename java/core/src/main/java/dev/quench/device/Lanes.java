@@ -1,0 +1,175 @@
+package dev.quench.device;
+
+/**
+ * Straight loops over whole arrays of 32-bit lanes, one operation of a kernel each. C2 makes vector
+ * code of them within milliseconds of the start, at whatever vector length the machine has, and the
+ * code before that is scalar; the Vector API would allocate an object an operation until it is
+ * compiled, which costs seconds in a process that lives for one.
+ *
+ * <p>What keeps C2 from vectorizing is absent on purpose: elements of 8 or 16 bits, {@link
+ * Float#floatToRawIntBits}, and indices other than the loop's. Arrays change between int and float
+ * by a copy of their bytes instead.
+ */
+final class Lanes {
+  /** Added and taken away again, it leaves the nearest integer, ties to even, below 2^22. */
+  private static final float ROUND = 12582912f;
+
+  private static final int INFINITY = 0x7F800000;
+
+  /** The bits of 448, E4M3's largest value. */
+  private static final int E4M3_MAX = 0x43E00000;
+
+  private Lanes() {}
+
+  /** The lower halves of words as bfloat16: float bits. */
+  static void lowerBfloat16(int[] words, int[] bits, int count) {
+    for (int i = 0; i < count; i++) {
+      bits[i] = words[i] << 16;
+    }
+  }
+
+  /** The upper halves of words as bfloat16: float bits. */
+  static void upperBfloat16(int[] words, int[] bits, int count) {
+    for (int i = 0; i < count; i++) {
+      bits[i] = words[i] & 0xFFFF0000;
+    }
+  }
+
+  /** The inverse of both. */
+  static void joinBfloat16(int[] lower, int[] upper, int[] words, int count) {
+    for (int i = 0; i < count; i++) {
+      words[i] = (lower[i] >>> 16) | (upper[i] & 0xFFFF0000);
+    }
+  }
+
+  /** Float bits rounded to bfloat16, ties to even. NaNs whose lower half is 0 stay NaN. */
+  static void roundToBfloat16(int[] bits, int count) {
+    for (int i = 0; i < count; i++) {
+      int value = bits[i];
+      bits[i] = (value + 0x7FFF + ((value >>> 16) & 1)) & 0xFFFF0000;
+    }
+  }
+
+  static void roundToFloat16(float[] values, int count) {
+    for (int i = 0; i < count; i++) {
+      values[i] = Float.float16ToFloat(Float.floatToFloat16(values[i]));
+    }
+  }
+
+  static void divide(float[] values, float[] by, int count) {
+    for (int i = 0; i < count; i++) {
+      values[i] = values[i] / by[i];
+    }
+  }
+
+  /**
+   * {@code values = values / by} rounded to bfloat16, plus 0, which makes −0 positive; for
+   * quotients below 2^111 that are 0 or more than 2^−134, half of the smallest bfloat16. The
+   * rounding is Veltkamp's splitting (Dekker 1971), which is to the nearest but not always to even
+   * in a tie; no quotient of two bfloat16 lies in the middle between two others.
+   */
+  static void divideInBfloat16(float[] values, float[] by, int count) {
+    for (int i = 0; i < count; i++) {
+      float quotient = values[i] / by[i];
+      float shifted = quotient * 65537;
+      values[i] = (shifted - (shifted - quotient)) + 0f;
+    }
+  }
+
+  static void multiply(float[] values, float[] by, int count) {
+    for (int i = 0; i < count; i++) {
+      values[i] = values[i] * by[i];
+    }
+  }
+
+  static void add(float[] values, float[] summands, int count) {
+    for (int i = 0; i < count; i++) {
+      values[i] = values[i] + summands[i];
+    }
+  }
+
+  static void subtract(float[] values, float[] by, int count) {
+    for (int i = 0; i < count; i++) {
+      values[i] = values[i] - by[i];
+    }
+  }
+
+  /** {@code codes = clamp(rint(values)) + bias}; NaN counts as 0. */
+  static void toIntegers(float[] values, int min, int max, int bias, int[] codes, int count) {
+    for (int i = 0; i < count; i++) {
+      int code = (int) ((values[i] + ROUND) - ROUND);
+      codes[i] = Math.max(min, Math.min(code, max)) + bias;
+    }
+  }
+
+  /**
+   * How many of E4M3's smallest steps, 2^−9, a magnitude is, at most 8: the codes of subnormal
+   * values.
+   */
+  static void toE4m3Steps(float[] values, int[] steps, int count) {
+    for (int i = 0; i < count; i++) {
+      int exact = (int) ((Math.abs(values[i]) * 512 + ROUND) - ROUND);
+      steps[i] = Math.min(exact, 8);
+    }
+  }
+
+  /**
+   * E4M3 codes of {@code clamp(value, −448, 448)} as {@code Float8E4M3.fromFloat} has them. Below
+   * the smallest normal value, whose code is 8, the number of steps is more than what the formula
+   * for normal values gives; above, less.
+   *
+   * @param bits of the values
+   * @param codes the values' {@link #toE4m3Steps} before, their codes after
+   */
+  static void toE4m3(int[] bits, int[] codes, int count) {
+    for (int i = 0; i < count; i++) {
+      int value = bits[i];
+      int magnitude = value & 0x7FFFFFFF;
+      int clamped = Math.min(magnitude, E4M3_MAX);
+      int normal = ((clamped + 0x7FFFF + ((clamped >>> 20) & 1)) >>> 20) - ((127 - 7) << 3);
+      int nan = (INFINITY - magnitude) >>> 31;
+      codes[i] = Math.max(codes[i], normal + nan) | ((value >>> 24) & 0x80);
+    }
+  }
+
+  /** {@code words = lower | upper << bits}, of the lowest bits of both. */
+  static void join(int[] lower, int[] upper, int bits, int[] words, int count) {
+    int mask = (1 << bits) - 1;
+    for (int i = 0; i < count; i++) {
+      words[i] = (lower[i] & mask) | ((upper[i] & mask) << bits);
+    }
+  }
+
+  /**
+   * Range of the keys of bfloat16 values, two a word, and 0. Keys are the bits of floats with the
+   * magnitude of negative ones inverted: ordered as signed integers as the floats are, NaNs beyond
+   * the infinities.
+   *
+   * @return largest key in the upper half, smallest in the lower
+   */
+  static long rangeBfloat16(int[] words, int from, int to) {
+    int largest = 0;
+    int smallest = 0;
+    for (int i = from; i < to; i++) {
+      int lower = words[i] << 16;
+      int upper = words[i] & 0xFFFF0000;
+      lower ^= (lower >> 31) >>> 1;
+      upper ^= (upper >> 31) >>> 1;
+      largest = Math.max(largest, Math.max(lower, upper));
+      smallest = Math.min(smallest, Math.min(lower, upper));
+    }
+    return ((long) largest << 32) | (smallest & 0xFFFFFFFFL);
+  }
+
+  /** The same of float bits, one a word. */
+  static long range(int[] bits, int from, int to) {
+    int largest = 0;
+    int smallest = 0;
+    for (int i = from; i < to; i++) {
+      int key = bits[i] ^ ((bits[i] >> 31) >>> 1);
+      largest = Math.max(largest, key);
+      smallest = Math.min(smallest, key);
+    }
+    return ((long) largest << 32) | (smallest & 0xFFFFFFFFL);
+  }
+}
