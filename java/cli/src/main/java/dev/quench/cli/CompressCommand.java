@@ -177,14 +177,7 @@ final class CompressCommand implements Callable<Integer> {
             .map(
                 text ->
                     PerplexityPair.measure(
-                        device,
-                        model,
-                        output,
-                        text,
-                        tokens,
-                        run.resources(),
-                        listener,
-                        cancellation));
+                        device, model, output, text, tokens, run.resources(), cancellation));
     CompressionPrinter printer = new CompressionPrinter(out(), run.json());
     printer.report(report, perplexities);
     verification.problems().forEach(problem -> printer.problem(output, problem));

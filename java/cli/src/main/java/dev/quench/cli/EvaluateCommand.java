@@ -50,7 +50,7 @@ final class EvaluateCommand implements Callable<Integer> {
     ProgressListener listener = run.progress();
     Cancellation cancellation = StopOnSignal.install();
     LoadedModel loaded = LoadedModel.open(model);
-    CalibrationData data = tokens.readText(text, model, loaded.architecture(), listener);
+    CalibrationData data = tokens.readText(text, model, loaded.architecture());
     List<Batch> batches = Batch.of(data.rows(), tokens.batchTokens());
     long start = System.nanoTime();
     try (Device device = run.open()) {

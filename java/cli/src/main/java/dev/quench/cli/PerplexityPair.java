@@ -6,7 +6,6 @@ import dev.quench.device.Device;
 import dev.quench.pipeline.LoadedModel;
 import dev.quench.pipeline.Perplexity;
 import dev.quench.pipeline.Resources;
-import dev.quench.progress.ProgressListener;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -20,12 +19,13 @@ record PerplexityPair(Path text, Perplexity before, Perplexity after) {
       Path text,
       TokenOptions tokens,
       Resources resources,
-      ProgressListener listener,
       Cancellation cancellation) {
     LoadedModel before = LoadedModel.open(model);
     List<Batch> batches =
         Batch.of(
-            tokens.readText(text, model, before.architecture(), listener).rows(),
+            tokens
+                .readText(text, model, before.architecture(), TokenOptions.EVALUATION_LENGTH)
+                .rows(),
             tokens.batchTokens());
     return new PerplexityPair(
         text,

@@ -16,7 +16,7 @@ final class TokenOptions {
   private static final int DEFAULT_LENGTH = 2048;
 
   /** Perplexities are compared at this length if none is given. */
-  private static final int EVALUATION_LENGTH = 512;
+  static final int EVALUATION_LENGTH = 512;
 
   @Option(
       names = "--samples",
@@ -58,17 +58,27 @@ final class TokenOptions {
     return batchTokens;
   }
 
-  /** A text as consecutive rows, for perplexity: all of it, joined, without special tokens. */
-  CalibrationData readText(
-      Path file, Path modelFolder, Architecture architecture, ProgressListener listener) {
-    int length =
-        Optional.ofNullable(sequenceLength)
-            .orElse(Math.min(EVALUATION_LENGTH, architecture.contextLength()));
-    return new CalibrationReader(
-            modelFolder,
-            architecture.vocabularySize(),
-            new DataOptions(Integer.MAX_VALUE, length, seed, DataOptions.Packing.CONCATENATE))
-        .read(file);
+  /** A text as consecutive rows, for perplexity, of the length that was asked for, or 512. */
+  CalibrationData readText(Path file, Path modelFolder, Architecture architecture) {
+    return readText(
+        file,
+        modelFolder,
+        architecture,
+        Optional.ofNullable(sequenceLength).orElse(EVALUATION_LENGTH));
+  }
+
+  /**
+   * All of a text, joined and cut into rows of that many tokens, or of the model's context if that
+   * is shorter.
+   */
+  CalibrationData readText(Path file, Path modelFolder, Architecture architecture, int length) {
+    DataOptions options =
+        new DataOptions(
+            Integer.MAX_VALUE,
+            Math.min(length, architecture.contextLength()),
+            seed,
+            DataOptions.Packing.CONCATENATE);
+    return new CalibrationReader(modelFolder, architecture.vocabularySize(), options).read(file);
   }
 
   /** Reads a file's rows, and tells what is to be said of them. */
