@@ -11,7 +11,9 @@ public final class NearMatches {
 
   private NearMatches() {}
 
-  /** Up to three known names, the most similar first; those that share nothing with it are left out. */
+  /**
+   * Up to three known names, the most similar first; those that share nothing with it are left out.
+   */
   public static List<String> of(String wanted, Collection<String> known) {
     String lower = wanted.toLowerCase(Locale.ROOT);
     record Candidate(String name, int distance) {}

@@ -22,7 +22,10 @@ import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A Hugging Face model folder: config.json, safetensors weights in one file or in shards, and the files beside them. */
+/**
+ * A Hugging Face model folder: config.json, safetensors weights in one file or in shards, and the
+ * files beside them.
+ */
 public final class Checkpoint implements TensorReader {
   static final String SINGLE_FILE = "model.safetensors";
   static final String INDEX_FILE = "model.safetensors.index.json";
@@ -41,7 +44,8 @@ public final class Checkpoint implements TensorReader {
   /**
    * Opens a folder and checks the headers of all its weight files; no tensor is read.
    *
-   * @throws InvalidInputException if something is missing or damaged; the message names the file and the tensor
+   * @throws InvalidInputException if something is missing or damaged; the message names the file
+   *     and the tensor
    */
   public static Checkpoint open(Path folder) {
     if (!Files.isDirectory(folder)) {
@@ -54,7 +58,10 @@ public final class Checkpoint implements TensorReader {
     Path configFile = folder.resolve(CONFIG_FILE);
     if (!Files.isRegularFile(configFile)) {
       throw new InvalidInputException(
-          configFile + " is missing; " + folder + " isn't the folder of a Hugging Face checkpoint.");
+          configFile
+              + " is missing; "
+              + folder
+              + " isn't the folder of a Hugging Face checkpoint.");
     }
     ObjectNode config = Json.readObject(configFile);
     return new Checkpoint(folder, config, weights(folder));
@@ -180,8 +187,7 @@ public final class Checkpoint implements TensorReader {
       MemorySegment data =
           tensor.bytes() == 0
               ? MemorySegment.NULL
-              : channel.map(
-                  FileChannel.MapMode.READ_ONLY, tensor.offset(), tensor.bytes(), arena);
+              : channel.map(FileChannel.MapMode.READ_ONLY, tensor.offset(), tensor.bytes(), arena);
       return new HostTensor(tensor.dtype(), tensor.shape(), data);
     } catch (IOException e) {
       throw new QuenchException(
@@ -192,8 +198,9 @@ public final class Checkpoint implements TensorReader {
   }
 
   /**
-   * The files that a compressed checkpoint takes over as they are: tokenizer, chat template, generation config, licence and
-   * the like; neither weights nor config.json, nor hidden files, nor folders.
+   * The files that a compressed checkpoint takes over as they are: tokenizer, chat template,
+   * generation config, licence and the like; neither weights nor config.json, nor hidden files, nor
+   * folders.
    */
   public List<Path> companionFiles() {
     try (Stream<Path> files = Files.list(folder)) {

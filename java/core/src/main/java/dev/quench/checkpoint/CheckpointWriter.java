@@ -26,8 +26,8 @@ import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Writes a checkpoint of a known {@link OutputLayout}, in a folder of its own beside the output, which becomes the output in
- * one step when everything is there. Thread-safe.
+ * Writes a checkpoint of a known {@link OutputLayout}, in a folder of its own beside the output,
+ * which becomes the output in one step when everything is there. Thread-safe.
  */
 public final class CheckpointWriter implements TensorReader, AutoCloseable {
   /** Bytes that one system call writes. */
@@ -55,11 +55,13 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
    * Refuses an output that can't be made.
    *
    * @param source the model's folder
-   * @throws InvalidInputException if the output exists and isn't an empty folder, or lies in the source
+   * @throws InvalidInputException if the output exists and isn't an empty folder, or lies in the
+   *     source
    */
   public static void checkOutput(Path output, Path source) {
     Path absolute = output.toAbsolutePath().normalize();
-    if (absolute.getFileName() == null || absolute.startsWith(source.toAbsolutePath().normalize())) {
+    if (absolute.getFileName() == null
+        || absolute.startsWith(source.toAbsolutePath().normalize())) {
       throw new InvalidInputException(
           "the output folder %s lies in the model's folder %s; give another -o."
               .formatted(output, source));
@@ -146,6 +148,11 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     return writer;
   }
 
+  /** Removes what a run that didn't end left of an output, if there is something. */
+  public static void discard(Path output) {
+    deleteFolder(partialFolder(output));
+  }
+
   private void checkRoom() {
     try {
       long usable = Files.getFileStore(partial).getUsableSpace();
@@ -185,7 +192,8 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
    */
   public void write(String name, HostTensor tensor) {
     OutputLayout.Place place = place(name);
-    if (tensor.dtype() != place.tensor().dtype() || !tensor.shape().equals(place.tensor().shape())) {
+    if (tensor.dtype() != place.tensor().dtype()
+        || !tensor.shape().equals(place.tensor().shape())) {
       throw new IllegalArgumentException(
           "%s is %s %s, planned as %s"
               .formatted(name, tensor.dtype(), tensor.shape(), place.tensor()));
@@ -290,7 +298,9 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
         Files.writeString(partial.resolve(Checkpoint.INDEX_FILE), PythonJson.print(index()));
       }
       Files.writeString(
-          partial.resolve(Checkpoint.CONFIG_FILE), PythonJson.print(config), StandardCharsets.UTF_8);
+          partial.resolve(Checkpoint.CONFIG_FILE),
+          PythonJson.print(config),
+          StandardCharsets.UTF_8);
       Files.deleteIfExists(partial.resolve(Journal.FILE));
       close();
       moveIntoPlace();
@@ -323,12 +333,19 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
   /** Removes everything that was written. */
   public void abort() {
     close();
-    try (Stream<Path> files = Files.walk(partial)) {
+    deleteFolder(partial);
+  }
+
+  private static void deleteFolder(Path folder) {
+    if (!Files.exists(folder)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.deleteIfExists(file);
       }
     } catch (IOException e) {
-      throw failure(partial, e);
+      throw failure(folder, e);
     }
   }
 

@@ -11,8 +11,9 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /**
- * Tells models apart without reading them whole: SHA-256 over config.json, the name, dtype and shape of every tensor, and the
- * first 4 KiB of each. Training touches all tensors, so this is enough to notice another model, and takes milliseconds.
+ * Tells models apart without reading them whole: SHA-256 over config.json, the name, dtype and
+ * shape of every tensor, and the first 4 KiB of each. Training touches all tensors, so this is
+ * enough to notice another model, and takes milliseconds.
  */
 public final class Fingerprint {
   private static final long SAMPLE = 4096;

@@ -17,8 +17,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What a run has finished, so that another can go on with it: JSON lines, the first of them what the run was of, then one for
- * each finished layer, written after the layer's tensors are safe. A last line that the crash cut short doesn't count.
+ * What a run has finished, so that another can go on with it: JSON lines, the first of them what
+ * the run was of, then one for each finished layer, written after the layer's tensors are safe. A
+ * last line that the crash cut short doesn't count.
  */
 public final class Journal implements AutoCloseable {
   static final String FILE = "journal.jsonl";
@@ -41,7 +42,8 @@ public final class Journal implements AutoCloseable {
   /**
    * Starts a journal.
    *
-   * @param identity what decides the bytes of the run's result, by names that make sense in a message
+   * @param identity what decides the bytes of the run's result, by names that make sense in a
+   *     message
    */
   public static Journal create(Path folder, SortedMap<String, String> identity) {
     Path file = folder.resolve(FILE);
@@ -78,7 +80,8 @@ public final class Journal implements AutoCloseable {
           lines.add((ObjectNode) node);
         } catch (JacksonException e) {
           throw new InvalidInputException(
-              "%s is damaged at byte %d; delete %s and start anew.".formatted(file, start, folder), e);
+              "%s is damaged at byte %d; delete %s and start anew.".formatted(file, start, folder),
+              e);
         }
         intact = end + 1;
       }

@@ -41,15 +41,22 @@ final class Json {
       if (node instanceof ObjectNode object) {
         return object;
       }
-      throw new InvalidInputException(where + " must be a JSON object, found " + node.getNodeType() + ".");
+      throw new InvalidInputException(
+          where + " must be a JSON object, found " + node.getNodeType() + ".");
     } catch (JacksonException e) {
       throw new InvalidInputException(
-          where + " isn't valid JSON: " + e.getOriginalMessage().lines().findFirst().orElse("") + ".", e);
+          where
+              + " isn't valid JSON: "
+              + e.getOriginalMessage().lines().findFirst().orElse("")
+              + ".",
+          e);
     }
   }
 
   static String reason(IOException e) {
     String message = e.getMessage();
-    return message == null ? e.getClass().getSimpleName() : e.getClass().getSimpleName() + ": " + message;
+    return message == null
+        ? e.getClass().getSimpleName()
+        : e.getClass().getSimpleName() + ": " + message;
   }
 }

@@ -8,12 +8,13 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Where every tensor of an output checkpoint will lie. It follows from names, dtypes and shapes alone, so headers are
- * written first and the data goes to its place in any order.
+ * Where every tensor of an output checkpoint will lie. It follows from names, dtypes and shapes
+ * alone, so headers are written first and the data goes to its place in any order.
  */
 public final class OutputLayout {
   /** Data starts at a multiple of this, so that mapped tensors are aligned for vector loads. */
@@ -39,7 +40,8 @@ public final class OutputLayout {
   }
 
   /**
-   * Fills shards in the given order; a tensor is never split, so one that is larger than a shard gets its own.
+   * Fills shards in the given order; a tensor is never split, so one that is larger than a shard
+   * gets its own.
    *
    * @param maxShardSize bytes of data in a shard
    */
@@ -109,6 +111,11 @@ public final class OutputLayout {
 
   Map<String, Place> places() {
     return places;
+  }
+
+  /** Names of all tensors. */
+  public Set<String> names() {
+    return places.keySet();
   }
 
   /** Bytes of all weight files. */

@@ -6,7 +6,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import tools.jackson.databind.JsonNode;
 
-/** Prints JSON as Python's {@code json.dumps(indent=2, sort_keys=True)} does, which is how config.json files look. */
+/**
+ * Prints JSON as Python's {@code json.dumps(indent=2, sort_keys=True)} does, which is how
+ * config.json files look.
+ */
 public final class PythonJson {
   private final StringBuilder out = new StringBuilder();
 
@@ -98,7 +101,10 @@ public final class PythonJson {
     out.append('"');
   }
 
-  /** Python's repr: the shortest digits, plain from 1e-4 to 1e16, else with an exponent of at least two digits. */
+  /**
+   * Python's repr: the shortest digits, plain from 1e-4 to 1e16, else with an exponent of at least
+   * two digits.
+   */
   private static String number(double value) {
     if (Double.isNaN(value)) {
       return "NaN";

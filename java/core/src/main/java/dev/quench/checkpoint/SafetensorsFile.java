@@ -18,8 +18,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The header of a safetensors file, checked before a tensor is touched: 8 bytes of length, that many bytes of JSON, then
- * the data of all tensors without gaps.
+ * The header of a safetensors file, checked before a tensor is touched: 8 bytes of length, that
+ * many bytes of JSON, then the data of all tensors without gaps.
  *
  * @param tensors by name, in the order of their data
  * @see <a href="https://github.com/huggingface/safetensors#format">the format</a>

@@ -16,7 +16,7 @@ final class ChosenGemm implements SerialGemm {
 
   private record Choice(SerialGemm gemm, String description) {}
 
-  private final Supplier<SerialGemm> oneDnn;
+  private final Supplier<SerialGemm> loader;
   private final String wish;
   private volatile @Nullable Choice choice;
 
@@ -27,12 +27,12 @@ final class ChosenGemm implements SerialGemm {
   /**
    * @param wish {@code onednn}, {@code vector} or {@code auto}
    */
-  ChosenGemm(String wish, Supplier<SerialGemm> oneDnn) {
+  ChosenGemm(String wish, Supplier<SerialGemm> loader) {
     if (!wish.equals("auto") && !wish.equals("onednn") && !wish.equals("vector")) {
       throw new InvalidInputException(PROPERTY + " is onednn or vector, not " + wish);
     }
     this.wish = wish;
-    this.oneDnn = oneDnn;
+    this.loader = loader;
   }
 
   /** What is used, and why it isn't oneDNN if it isn't. Loads it. */
@@ -80,7 +80,7 @@ final class ChosenGemm implements SerialGemm {
 
   private SerialGemm forced() {
     try {
-      return oneDnn.get();
+      return loader.get();
     } catch (QuenchException e) {
       throw new QuenchException(PROPERTY + "=onednn can't be honoured: " + e.getMessage(), e);
     }
@@ -88,7 +88,7 @@ final class ChosenGemm implements SerialGemm {
 
   private Choice automatic() {
     try {
-      return of(oneDnn.get(), "");
+      return of(loader.get(), "");
     } catch (QuenchException e) {
       return of(new VectorGemm(), " instead of oneDNN: " + e.getMessage());
     }

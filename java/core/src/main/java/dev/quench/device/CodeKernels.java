@@ -21,8 +21,7 @@ final class CodeKernels {
   private static final VectorSpecies<Integer> I =
       VectorSpecies.of(int.class, VectorShapes.FLOAT.vectorShape());
   private static final VectorSpecies<Short> HALF =
-      VectorSpecies.of(
-          short.class, VectorShape.forBitSize(Math.max(64, F.vectorBitSize() / 2)));
+      VectorSpecies.of(short.class, VectorShape.forBitSize(Math.max(64, F.vectorBitSize() / 2)));
 
   /** Bytes of one float vector's codes; the narrowest shape holds 8. */
   private static final boolean WIDE = F.length() >= 8;
@@ -69,7 +68,14 @@ final class CodeKernels {
 
   /** x / scale in bfloat16, then to an integer. */
   private static void symmetric(
-      MemorySegment x, long offset, int count, float scale, float min, float max, byte[] out, int at) {
+      MemorySegment x,
+      long offset,
+      int count,
+      float scale,
+      float min,
+      float max,
+      byte[] out,
+      int at) {
     for (int i = 0; i < count; i += F.length()) {
       FloatVector t = quotient(x, offset + i * 2L, scale).max(min).min(max).add(ROUND);
       ((ByteVector) t.reinterpretAsInts().convertShape(VectorOperators.I2B, QUARTER, 0))
@@ -114,8 +120,10 @@ final class CodeKernels {
           magnitude
               .add(magnitude.lanewise(VectorOperators.LSHR, 20).and(1).add(0x7FFFF))
               .lanewise(VectorOperators.LSHR, 20)
-              .sub((127 - 7) << 3);
-      IntVector subnormal = magnitude.reinterpretAsFloats().add(16384f).reinterpretAsInts().and(0xF);
+              .sub((127 - 7) << 3)
+              .min(0x7F); // beyond it only NaN: what is finite is clamped
+      IntVector subnormal =
+          magnitude.reinterpretAsFloats().add(16384f).reinterpretAsInts().and(0xF);
       VectorMask<Integer> small = magnitude.compare(VectorOperators.LT, 0x3C800000);
       ((ByteVector)
               normal.blend(subnormal, small).or(sign).convertShape(VectorOperators.I2B, QUARTER, 0))

@@ -8,12 +8,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Causal attention in blocks of queries against tiles of keys, with the softmax's maximum and sum carried from tile to tile
- * (Milakov and Gimelshein 2018; Dao et al. 2022), so that scratch memory doesn't grow with the sequence.
+ * Causal attention in blocks of queries against tiles of keys, with the softmax's maximum and sum
+ * carried from tile to tile (Milakov and Gimelshein 2018; Dao et al. 2022), so that scratch memory
+ * doesn't grow with the sequence.
  */
 final class CpuAttention {
   private static final VectorSpecies<Float> S = VectorShapes.FLOAT;
@@ -72,8 +72,7 @@ final class CpuAttention {
   }
 
   /** The last query sees all keys, the one before it all but the last, and so on. */
-  private void attend(
-      HostMatrix q, HostMatrix k, HostMatrix v, float scale, HostMatrix y) {
+  private void attend(HostMatrix q, HostMatrix k, HostMatrix v, float scale, HostMatrix y) {
     long rows = q.rows();
     long width = Math.min(KEYS, k.rows());
     long headDim = q.columns();
@@ -87,7 +86,19 @@ final class CpuAttention {
       HostMatrix tileKeys = k.rows(tile, keys);
       HostMatrix tileValues = v.rows(tile, keys);
       gemm.sgemm(
-          false, true, rows, keys, headDim, scale, q.memory(), q.stride(), tileKeys.memory(), k.stride(), 0, scores, width);
+          false,
+          true,
+          rows,
+          keys,
+          headDim,
+          scale,
+          q.memory(),
+          q.stride(),
+          tileKeys.memory(),
+          k.stride(),
+          0,
+          scores,
+          width);
       for (int r = 0; r < rows; r++) {
         long visible = Math.clamp(k.rows() - rows + r + 1 - tile, 0, keys);
         long row = r * width * 4;
@@ -100,7 +111,19 @@ final class CpuAttention {
         max[r] = newMax;
       }
       gemm.sgemm(
-          false, false, rows, headDim, keys, 1, scores, width, tileValues.memory(), v.stride(), tile == 0 ? 0 : 1, y.memory(), y.stride());
+          false,
+          false,
+          rows,
+          headDim,
+          keys,
+          1,
+          scores,
+          width,
+          tileValues.memory(),
+          v.stride(),
+          tile == 0 ? 0 : 1,
+          y.memory(),
+          y.stride());
     }
     for (int r = 0; r < rows; r++) {
       scale(y.memory(), y.offset(r, 0), headDim, 1 / sum[r]);
@@ -111,27 +134,18 @@ final class CpuAttention {
   /** Replaces the visible scores by e^(score − max), the others by 0; returns the sum. */
   private static float exponentials(
       MemorySegment scores, long at, long visible, long keys, float max) {
-    long bulk = S.loopBound(visible);
-    FloatVector sums = FloatVector.zero(S);
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector e = Exp.vector(FloatVector.fromMemorySegment(S, scores, at + i * 4, LE).sub(max));
-      e.intoMemorySegment(scores, at + i * 4, LE);
-      sums = sums.add(e);
-    }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
-    for (long i = bulk; i < visible; i++) {
-      float e = Exp.scalar(scores.get(JAVA_FLOAT_UNALIGNED, at + i * 4) - max);
-      scores.set(JAVA_FLOAT_UNALIGNED, at + i * 4, e);
-      sum += e;
-    }
-    for (long i = visible; i < keys; i++) {
-      scores.set(JAVA_FLOAT_UNALIGNED, at + i * 4, 0f);
-    }
-    return sum;
+    scores.asSlice(at + visible * 4, (keys - visible) * 4).fill((byte) 0);
+    return Exp.map(scores, at, scores, at, visible, 1, -max);
   }
 
   private static void scale(MemorySegment y, long at, long count, float factor) {
-    for (long i = 0; i < count; i++) {
+    long bulk = S.loopBound(count);
+    for (long i = 0; i < bulk; i += S.length()) {
+      FloatVector.fromMemorySegment(S, y, at + i * 4, LE)
+          .mul(factor)
+          .intoMemorySegment(y, at + i * 4, LE);
+    }
+    for (long i = bulk; i < count; i++) {
       y.set(JAVA_FLOAT_UNALIGNED, at + i * 4, y.get(JAVA_FLOAT_UNALIGNED, at + i * 4) * factor);
     }
   }

@@ -29,7 +29,7 @@ public final class CpuDevice implements Device {
     moving = new CpuMoving(workers);
     quantization = new CpuQuantization(workers);
     solver = new CpuSolver(workers);
-    model = new CpuModel(workers);
+    model = new CpuModel(workers, pool);
     attention = new CpuAttention(workers, serial, pool);
   }
 
@@ -55,19 +55,7 @@ public final class CpuDevice implements Device {
 
   @Override
   public void download(Tensor source, HostTensor target) {
-    HostMatrix from = HostMatrix.of(source);
-    if (from.dtype() != target.dtype()
-        || from.rows() * from.columns() != target.shape().elements()) {
-      throw new IllegalArgumentException(
-          "download of " + from + " to " + target.dtype() + " " + target.shape());
-    }
-    long rowBytes = from.dtype().bytes(from.columns());
-    for (long row = 0; row < from.rows(); row++) {
-      target
-          .data()
-          .asSlice(row * rowBytes, rowBytes)
-          .copyFrom(from.memory().asSlice(from.offset(row, 0), rowBytes));
-    }
+    HostMatrix.of(source).copyTo(target);
   }
 
   @Override

@@ -95,12 +95,12 @@ final class CpuMatrixProducts {
               columns,
               k,
               alpha,
-              from(a, transposeA ? 0 : row, transposeA ? row : 0),
+              startingAt(a, transposeA ? 0 : row, transposeA ? row : 0),
               a.stride(),
-              from(b, transposeB ? column : 0, transposeB ? 0 : column),
+              startingAt(b, transposeB ? column : 0, transposeB ? 0 : column),
               b.stride(),
               beta,
-              from(c, row, column),
+              startingAt(c, row, column),
               c.stride());
         });
   }
@@ -123,14 +123,15 @@ final class CpuMatrixProducts {
     }
   }
 
-  /** One tile of {@code h += xᵀ·x}; one at the diagonal in strips that end just behind it. */
+  /** One tile of {@code h += xᵀ·x}; a triangle in strips that end just behind the diagonal. */
   private void accumulate(HostMatrix x, LowerTiles.Tile tile, HostMatrix h) {
-    long strip = tile.reachesDiagonal() ? STRIP : tile.rows();
-    long end = tile.row() + tile.rows();
-    for (long row = tile.row(); row < end; row += strip) {
-      long rows = Math.min(strip, end - row);
-      long columns = tile.reachesDiagonal() ? row + rows - tile.column() : tile.columns();
-      accumulate(x, row, rows, tile.column(), columns, h);
+    if (!tile.onDiagonal()) {
+      accumulate(x, tile.row(), tile.rows(), tile.column(), tile.columns(), h);
+      return;
+    }
+    for (long row = 0; row < tile.rows(); row += STRIP) {
+      long rows = Math.min(STRIP, tile.rows() - row);
+      accumulate(x, tile.row() + row, rows, tile.column(), row + rows, h);
     }
   }
 
@@ -143,12 +144,12 @@ final class CpuMatrixProducts {
         columns,
         x.rows(),
         1,
-        from(x, 0, row),
+        startingAt(x, 0, row),
         x.stride(),
-        from(x, 0, column),
+        startingAt(x, 0, column),
         x.stride(),
         1,
-        from(h, row, column),
+        startingAt(h, row, column),
         h.stride());
   }
 
@@ -186,7 +187,7 @@ final class CpuMatrixProducts {
   }
 
   /** The memory of x from element (row, column) on. */
-  static MemorySegment from(HostMatrix x, long row, long column) {
+  static MemorySegment startingAt(HostMatrix x, long row, long column) {
     return x.memory().asSlice(x.offset(row, column));
   }
 

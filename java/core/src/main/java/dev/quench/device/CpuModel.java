@@ -16,17 +16,26 @@ final class CpuModel {
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
   private static final long TASK_ELEMENTS = 1 << 16;
 
-  private final Workers workers;
+  /** Exponentials that are summed in float32 before they go to a double. */
+  private static final long SUM_BLOCK = 512;
 
-  CpuModel(Workers workers) {
+  private final Workers workers;
+  private final HostPool pool;
+
+  CpuModel(Workers workers, HostPool pool) {
     this.workers = workers;
+    this.pool = pool;
   }
 
   void add(Tensor x, Tensor y) {
     HostMatrix from = f32(x);
     HostMatrix to = f32(y);
     CpuMoving.requireShape(from, to.rows(), to.columns());
-    overRows(to, row -> addRow(from.memory(), from.offset(row, 0), to.memory(), to.offset(row, 0), to.columns()));
+    overRows(
+        to,
+        row ->
+            addRow(
+                from.memory(), from.offset(row, 0), to.memory(), to.offset(row, 0), to.columns()));
   }
 
   void addRow(Tensor bias, Tensor y) {
@@ -44,7 +53,8 @@ final class CpuModel {
           .intoMemorySegment(y, to + i * 4, LE);
     }
     for (long i = bulk; i < count; i++) {
-      float sum = y.get(JAVA_FLOAT_UNALIGNED, to + i * 4) + x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
+      float sum =
+          y.get(JAVA_FLOAT_UNALIGNED, to + i * 4) + x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
       y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, sum);
     }
   }
@@ -69,7 +79,13 @@ final class CpuModel {
   }
 
   private static void normRow(
-      MemorySegment x, long from, MemorySegment weight, float epsilon, MemorySegment y, long to, long count) {
+      MemorySegment x,
+      long from,
+      MemorySegment weight,
+      float epsilon,
+      MemorySegment y,
+      long to,
+      long count) {
     long bulk = S.loopBound(count);
     FloatVector squares = FloatVector.zero(S);
     for (long i = 0; i < bulk; i += S.length()) {
@@ -148,37 +164,50 @@ final class CpuModel {
     HostMatrix to = f32(y);
     CpuMoving.requireShape(gates, to.rows(), to.columns());
     CpuMoving.requireShape(ups, to.rows(), to.columns());
-    overRows(
+    overBands(
         to,
-        row -> {
-          switch (activation) {
-            case SILU ->
-                siluRow(
-                    gates.memory(),
-                    gates.offset(row, 0),
-                    ups.memory(),
-                    ups.offset(row, 0),
-                    to.memory(),
-                    to.offset(row, 0),
-                    to.columns());
+        (begin, end) -> {
+          HostPool.Buffer scratch = pool.take(to.columns() * 4);
+          for (long row = begin; row < end; row++) {
+            switch (activation) {
+              case SILU ->
+                  siluRow(
+                      gates.memory(),
+                      gates.offset(row, 0),
+                      ups.memory(),
+                      ups.offset(row, 0),
+                      scratch.memory(),
+                      to.memory(),
+                      to.offset(row, 0),
+                      to.columns());
+            }
           }
+          pool.give(scratch);
         });
   }
 
   /** x / (1 + e^−x) · up. */
   private static void siluRow(
-      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment y, long to, long count) {
+      MemorySegment gate,
+      long g,
+      MemorySegment up,
+      long u,
+      MemorySegment scratch,
+      MemorySegment y,
+      long to,
+      long count) {
+    float unused = Exp.map(gate, g, scratch, 0, count, -1, 0);
     long bulk = S.loopBound(count);
     for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector x = FloatVector.fromMemorySegment(S, gate, g + i * 4, LE);
-      FloatVector e = Exp.vector(x.neg());
-      x.div(e.add(1f))
+      FloatVector e = FloatVector.fromMemorySegment(S, scratch, i * 4, LE);
+      FloatVector.fromMemorySegment(S, gate, g + i * 4, LE)
+          .div(e.add(1f))
           .mul(FloatVector.fromMemorySegment(S, up, u + i * 4, LE))
           .intoMemorySegment(y, to + i * 4, LE);
     }
     for (long i = bulk; i < count; i++) {
       float x = gate.get(JAVA_FLOAT_UNALIGNED, g + i * 4);
-      float silu = x / (1f + Exp.scalar(-x));
+      float silu = x / (1f + scratch.get(JAVA_FLOAT_UNALIGNED, i * 4));
       y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, silu * up.get(JAVA_FLOAT_UNALIGNED, u + i * 4));
     }
   }
@@ -198,22 +227,15 @@ final class CpuModel {
         });
   }
 
-  private static double logSumExp(MemorySegment x, long from, long count) {
+  private double logSumExp(MemorySegment x, long from, long count) {
     float max = max(x, from, count);
-    long bulk = S.loopBound(count);
+    HostPool.Buffer scratch = pool.take(SUM_BLOCK * 4);
     double sum = 0;
-    for (long block = 0; block < bulk; block += 64L * S.length()) {
-      FloatVector partial = FloatVector.zero(S);
-      long end = Math.min(bulk, block + 64L * S.length());
-      for (long i = block; i < end; i += S.length()) {
-        FloatVector v = FloatVector.fromMemorySegment(S, x, from + i * 4, LE);
-        partial = partial.add(Exp.vector(v.sub(max)));
-      }
-      sum += partial.reduceLanes(VectorOperators.ADD);
+    for (long block = 0; block < count; block += SUM_BLOCK) {
+      long length = Math.min(SUM_BLOCK, count - block);
+      sum += Exp.map(x, from + block * 4, scratch.memory(), 0, length, 1, -max);
     }
-    for (long i = bulk; i < count; i++) {
-      sum += Exp.scalar(x.get(JAVA_FLOAT_UNALIGNED, from + i * 4) - max);
-    }
+    pool.give(scratch);
     return max + Math.log(sum);
   }
 
@@ -231,15 +253,26 @@ final class CpuModel {
   }
 
   private void overRows(HostMatrix matrix, Workers.Task task) {
-    long rowsPerTask = Math.max(1, TASK_ELEMENTS / Math.max(1, matrix.columns()));
-    workers.run(
-        Math.ceilDiv(matrix.rows(), rowsPerTask),
-        part -> {
-          long end = Math.min(matrix.rows(), (part + 1) * rowsPerTask);
-          for (long row = part * rowsPerTask; row < end; row++) {
+    overBands(
+        matrix,
+        (begin, end) -> {
+          for (long row = begin; row < end; row++) {
             task.run(row);
           }
         });
+  }
+
+  /** Some rows. */
+  @FunctionalInterface
+  private interface Band {
+    void run(long begin, long end);
+  }
+
+  private void overBands(HostMatrix matrix, Band band) {
+    long rows = Math.max(1, TASK_ELEMENTS / Math.max(1, matrix.columns()));
+    workers.run(
+        Math.ceilDiv(matrix.rows(), rows),
+        part -> band.run(part * rows, Math.min(matrix.rows(), (part + 1) * rows)));
   }
 
   static HostMatrix f32(Tensor tensor) {

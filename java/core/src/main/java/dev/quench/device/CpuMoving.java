@@ -65,8 +65,7 @@ final class CpuMoving {
           long row = band * TILE;
           long rows = Math.min(TILE, to.rows() - row);
           for (long column = 0; column < to.columns(); column += TILE) {
-            transposeTile(
-                from, to, row, rows, column, Math.min(TILE, to.columns() - column));
+            transposeTile(from, to, row, rows, column, Math.min(TILE, to.columns() - column));
           }
         });
   }
@@ -92,8 +91,7 @@ final class CpuMoving {
           for (int column = (int) row; column < n; column++) {
             long j = from[column];
             float value =
-                h.memory()
-                    .get(JAVA_FLOAT_UNALIGNED, h.offset(Math.max(i, j), Math.min(i, j)));
+                h.memory().get(JAVA_FLOAT_UNALIGNED, h.offset(Math.max(i, j), Math.min(i, j)));
             to.memory().set(JAVA_FLOAT_UNALIGNED, out + column * 4L, value);
           }
         });
@@ -193,8 +191,7 @@ final class CpuMoving {
                   out + c * 2,
                   x.get(JAVA_SHORT_UNALIGNED, from.offset(c, r)));
           case 32 ->
-              y.set(
-                  JAVA_INT_UNALIGNED, out + c * 4, x.get(JAVA_INT_UNALIGNED, from.offset(c, r)));
+              y.set(JAVA_INT_UNALIGNED, out + c * 4, x.get(JAVA_INT_UNALIGNED, from.offset(c, r)));
           case 64 ->
               y.set(
                   JAVA_LONG_UNALIGNED, out + c * 8, x.get(JAVA_LONG_UNALIGNED, from.offset(c, r)));
@@ -206,8 +203,7 @@ final class CpuMoving {
 
   static void requireShape(HostMatrix matrix, long rows, long columns) {
     if (matrix.rows() != rows || matrix.columns() != columns) {
-      throw new IllegalArgumentException(
-          matrix + " should be [" + rows + ", " + columns + "]");
+      throw new IllegalArgumentException(matrix + " should be [" + rows + ", " + columns + "]");
     }
   }
 

@@ -8,7 +8,10 @@ import dev.quench.tensor.DType;
 import dev.quench.tensor.Float8E4M3;
 import java.lang.foreign.MemorySegment;
 
-/** Ranges, scales, codes and packing on the CPU: rows are cut into tasks, a row's codes stay in cache until packed. */
+/**
+ * Ranges, scales, codes and packing on the CPU: rows are cut into tasks, a row's codes stay in
+ * cache until packed.
+ */
 final class CpuQuantization {
   private static final long TASK_ELEMENTS = 1 << 17;
 
@@ -37,7 +40,9 @@ final class CpuQuantization {
       return;
     }
     overBands(
-        from, blockRows, (begin, end) -> observe(from, begin, end, blockRows, blockColumns, mins, maxs));
+        from,
+        blockRows,
+        (begin, end) -> observe(from, begin, end, blockRows, blockColumns, mins, maxs));
   }
 
   private static void observe(
@@ -63,7 +68,9 @@ final class CpuQuantization {
     }
   }
 
-  /** Blocks of many rows: each row's part first, in parallel; then the parts of a block together. */
+  /**
+   * Blocks of many rows: each row's part first, in parallel; then the parts of a block together.
+   */
   private void observeTall(
       HostMatrix x, long blockRows, long blockColumns, HostMatrix mins, HostMatrix maxs) {
     int blocks = Math.toIntExact(mins.columns());
@@ -101,7 +108,8 @@ final class CpuQuantization {
     HostMatrix zeroPoints = HostMatrix.of(zeroPoint);
     CpuMoving.requireShape(maxs, mins.rows(), mins.columns());
     requireParameters(mins, mins.dtype(), scales, zeroPoints);
-    overBands(mins, 1, (begin, end) -> parameters(mins, maxs, begin, end, args, scales, zeroPoints));
+    overBands(
+        mins, 1, (begin, end) -> parameters(mins, maxs, begin, end, args, scales, zeroPoints));
   }
 
   private static void parameters(
@@ -166,7 +174,8 @@ final class CpuQuantization {
       if (codes.dtype() == DType.I32) {
         Packing.pack(row, args.numBits(), codes.memory(), codes.offset(r, 0));
       } else {
-        MemorySegment.copy(row, 0, codes.memory(), FloatAccess.BYTE, codes.offset(r, 0), row.length);
+        MemorySegment.copy(
+            row, 0, codes.memory(), FloatAccess.BYTE, codes.offset(r, 0), row.length);
       }
     }
   }
@@ -206,7 +215,8 @@ final class CpuQuantization {
               for (long r = row; r < last; r++) {
                 range =
                     range.and(
-                        RangeKernels.range(from.dtype(), from.memory(), from.offset(r, column), width));
+                        RangeKernels.range(
+                            from.dtype(), from.memory(), from.offset(r, column), width));
               }
               QuantizationParameters parameters =
                   QuantizationParameters.of(range.min(), range.max(), args, from.dtype());
@@ -280,7 +290,8 @@ final class CpuQuantization {
         (begin, end) -> {
           byte[] row = new byte[Math.toIntExact(from.columns())];
           for (long r = begin; r < end; r++) {
-            MemorySegment.copy(from.memory(), FloatAccess.BYTE, from.offset(r, 0), row, 0, row.length);
+            MemorySegment.copy(
+                from.memory(), FloatAccess.BYTE, from.offset(r, 0), row, 0, row.length);
             Packing.pack(row, bits, to.memory(), to.offset(r, 0));
           }
         });

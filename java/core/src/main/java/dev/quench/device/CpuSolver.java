@@ -14,7 +14,10 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/** GPTQ's inner loop on the CPU: a task is some output channels, which stay in the first-level cache for the whole block. */
+/**
+ * GPTQ's inner loop on the CPU: a task is some output channels, which stay in the first-level cache
+ * for the whole block.
+ */
 final class CpuSolver {
   private static final VectorSpecies<Float> S = VectorShapes.FLOAT;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
@@ -65,7 +68,8 @@ final class CpuSolver {
             float pivot = factor.memory().get(JAVA_FLOAT_UNALIGNED, factor.offset(i, i));
             for (int o = 0; o < count; o++) {
               float s = scales.memory().get(JAVA_FLOAT_UNALIGNED, scales.offset(g, from + o));
-              float z = zeroPoints.memory().get(JAVA_FLOAT_UNALIGNED, zeroPoints.offset(g, from + o));
+              float z =
+                  zeroPoints.memory().get(JAVA_FLOAT_UNALIGNED, zeroPoints.offset(g, from + o));
               byte code = Rounding.code(current[o], s, z, args, DType.F32);
               float value = (args.type() == Type.INT ? code : Float8E4M3.toFloat(code)) - z;
               float rounded = Rounding.to(roundTo, value * s);
@@ -75,13 +79,19 @@ final class CpuSolver {
               long at = losses.offset(0, from + o);
               losses
                   .memory()
-                  .set(JAVA_FLOAT_UNALIGNED, at, losses.memory().get(JAVA_FLOAT_UNALIGNED, at) + e * e);
+                  .set(
+                      JAVA_FLOAT_UNALIGNED,
+                      at,
+                      losses.memory().get(JAVA_FLOAT_UNALIGNED, at) + e * e);
             }
           }
         });
   }
 
-  /** current = w[i, …] − Σ over j < i of u[j, i] · error[j, …], one fused multiply-add after the other. */
+  /**
+   * current = w[i, …] − Σ over j < i of u[j, i] · error[j, …], one fused multiply-add after the
+   * other.
+   */
   private static void propagate(
       HostMatrix w, HostMatrix u, HostMatrix error, int i, long from, int count, float[] current) {
     MemorySegment errors = error.memory();

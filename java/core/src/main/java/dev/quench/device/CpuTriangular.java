@@ -1,6 +1,6 @@
 package dev.quench.device;
 
-import static dev.quench.device.CpuMatrixProducts.from;
+import static dev.quench.device.CpuMatrixProducts.startingAt;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.quench.tensor.DType;
@@ -86,22 +86,22 @@ final class CpuTriangular {
               size,
               size,
               1,
-              from(panel, row, 0),
+              startingAt(panel, row, 0),
               panel.stride(),
               inverse.memory(),
               inverse.stride(),
               0,
-              from(h, row, start),
+              startingAt(h, row, start),
               h.stride());
         });
   }
 
   /**
-   * {@code H[i, j] -= Σ R[i, k] · R[j, k]} over {@code from ≤ k < to}, for {@code first ≤ j < last}
-   * and {@code i ≤ j}.
+   * {@code H[i, j] -= Σ R[i, k] · R[j, k]} over {@code firstTerm ≤ k < endTerm}, for {@code first ≤
+   * j < last} and {@code i ≤ j}.
    */
   private void subtractSquare(
-      HostMatrix h, long first, long last, long from, long to, HostMatrix squares) {
+      HostMatrix h, long first, long last, long firstTerm, long endTerm, HostMatrix squares) {
     long columnTiles = Math.ceilDiv(last - first, BAND);
     // Column tiles needn't start at a multiple of BAND, so that one more may lie above them.
     long rowTiles = Math.ceilDiv(last, BAND) + 1;
@@ -113,21 +113,22 @@ final class CpuTriangular {
           // Counted from the diagonal up, so that a tile never crosses it.
           long above = task % rowTiles;
           if (above == 0) {
-            subtractTriangle(h, column, columns, from, to, squares);
+            subtractTriangle(h, column, columns, firstTerm, endTerm, squares);
             return;
           }
           long rowEnd = column - (above - 1) * BAND;
           if (rowEnd > 0) {
             long row = Math.max(0, rowEnd - BAND);
-            multiply(h, row, rowEnd - row, column, columns, from, to, -1, 1, h, row, column);
+            multiply(
+                h, row, rowEnd - row, column, columns, firstTerm, endTerm, -1, 1, h, row, column);
           }
         });
   }
 
   /** The tile on the diagonal, by way of scratch: what lies below the diagonal isn't ours. */
   private void subtractTriangle(
-      HostMatrix h, long start, long size, long from, long to, HostMatrix squares) {
-    multiply(h, start, size, start, size, from, to, 1, 0, squares, start, 0);
+      HostMatrix h, long start, long size, long firstTerm, long endTerm, HostMatrix squares) {
+    multiply(h, start, size, start, size, firstTerm, endTerm, 1, 0, squares, start, 0);
     for (long i = 0; i < size; i++) {
       long square = squares.offset(start + i, 0);
       long target = h.offset(start + i, start);
@@ -143,15 +144,17 @@ final class CpuTriangular {
     }
   }
 
-  /** {@code C = alpha · R[row.., from:to] · R[column.., from:to]ᵀ + beta · C}. */
+  /**
+   * {@code C = alpha · R[row.., firstTerm:endTerm] · R[column.., firstTerm:endTerm]ᵀ + beta · C}.
+   */
   private void multiply(
       HostMatrix r,
       long row,
       long rows,
       long column,
       long columns,
-      long from,
-      long to,
+      long firstTerm,
+      long endTerm,
       float alpha,
       float beta,
       HostMatrix c,
@@ -162,14 +165,14 @@ final class CpuTriangular {
         true,
         rows,
         columns,
-        to - from,
+        endTerm - firstTerm,
         alpha,
-        from(r, row, from),
+        startingAt(r, row, firstTerm),
         r.stride(),
-        from(r, column, from),
+        startingAt(r, column, firstTerm),
         r.stride(),
         beta,
-        from(c, cRow, cColumn),
+        startingAt(c, cRow, cColumn),
         c.stride());
   }
 
@@ -225,12 +228,12 @@ final class CpuTriangular {
               size,
               size,
               1,
-              from(r, row, start),
+              startingAt(r, row, start),
               r.stride(),
               diagonal.memory(),
               diagonal.stride(),
               0,
-              from(panel, row, 0),
+              startingAt(panel, row, 0),
               panel.stride());
         });
     workers.run(
@@ -244,12 +247,12 @@ final class CpuTriangular {
               size,
               start - row,
               -1,
-              from(r, row, row),
+              startingAt(r, row, row),
               r.stride(),
-              from(panel, row, 0),
+              startingAt(panel, row, 0),
               panel.stride(),
               0,
-              from(r, row, start),
+              startingAt(r, row, start),
               r.stride());
         });
   }

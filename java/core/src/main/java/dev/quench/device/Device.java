@@ -53,8 +53,8 @@ public interface Device extends AutoCloseable {
 
   /**
    * {@code target = source}, element by element, cast to the target's dtype. Exact. Among F32, F16
-   * and BF16: to the nearest, ties to even, NaN stays NaN, overflow becomes infinity. Equal dtypes
-   * of any kind: a copy.
+   * and BF16: to the nearest, ties to even, NaN stays NaN, overflow becomes infinity. I8 to F32:
+   * the same number. Equal dtypes of any kind: a copy.
    */
   void convert(Tensor source, Tensor target);
 

@@ -1,6 +1,7 @@
 package dev.quench.device;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.quench.tensor.Bfloat16;
@@ -8,7 +9,7 @@ import dev.quench.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** Single elements of F32, BF16, F16 and byte-sized tensors. */
+/** Single elements of tensors. */
 final class FloatAccess {
   static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
 
@@ -48,5 +49,10 @@ final class FloatAccess {
 
   static void setByte(HostMatrix matrix, long row, long column, byte value) {
     matrix.memory().set(BYTE, matrix.offset(row, column), value);
+  }
+
+  /** Element {@code i} of an I32 row. */
+  static int getInt(HostMatrix row, long i) {
+    return row.memory().get(JAVA_INT_UNALIGNED, row.offset(0, i));
   }
 }

@@ -27,6 +27,23 @@ record HostMatrix(DType dtype, long rows, long columns, long stride, MemorySegme
     throw new IllegalArgumentException("a tensor of another device: " + tensor);
   }
 
+  /** This matrix, which must have that dtype. */
+  HostMatrix require(DType wanted) {
+    if (dtype != wanted) {
+      throw new IllegalArgumentException(this + " should be " + wanted);
+    }
+    return this;
+  }
+
+  /** This matrix, which must have that shape. */
+  HostMatrix require(long wantedRows, long wantedColumns) {
+    if (rows != wantedRows || columns != wantedColumns) {
+      throw new IllegalArgumentException(
+          this + " should be [" + wantedRows + ", " + wantedColumns + "]");
+    }
+    return this;
+  }
+
   /** Byte offset of element (row, column). */
   long offset(long row, long column) {
     return (row * stride + column) * dtype.bits() / 8;
@@ -51,6 +68,18 @@ record HostMatrix(DType dtype, long rows, long columns, long stride, MemorySegme
   @Override
   public HostMatrix rows(long row, long count) {
     return slice(row, count, 0, columns);
+  }
+
+  /** Copies the elements, row by row, to dense memory. */
+  void copyTo(HostTensor target) {
+    if (dtype != target.dtype() || rows * columns != target.shape().elements()) {
+      throw new IllegalArgumentException(
+          "download of " + this + " to " + target.dtype() + " " + target.shape());
+    }
+    long rowBytes = dtype.bytes(columns);
+    for (long row = 0; row < rows; row++) {
+      MemorySegment.copy(memory, offset(row, 0), target.data(), row * rowBytes, rowBytes);
+    }
   }
 
   /** The same memory as a host tensor of two dimensions; only of a dense matrix. */

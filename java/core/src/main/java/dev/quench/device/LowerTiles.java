@@ -3,7 +3,7 @@ package dev.quench.device;
 /** The lower triangle of a square matrix, cut into square tiles; the larger work comes first. */
 record LowerTiles(long n, long size) {
   /** Below that, products run slower; above, few threads find work. */
-  private static final long MIN_SIZE = 96;
+  private static final long MIN_SIZE = 144;
 
   private static final long MAX_SIZE = 384;
   private static final long WANTED_BANDS = 8;
@@ -11,14 +11,10 @@ record LowerTiles(long n, long size) {
   /** A multiple of the micro-tiles. */
   private static final long STEP = 48;
 
-  /**
-   * One tile: rows {@code row …}, columns {@code column …}. One at the diagonal ends there in each
-   * row, and begins a tile further left where there is one: a wide product is faster than a narrow
-   * one.
-   */
+  /** One tile: rows {@code row …}, columns {@code column …}; one on the diagonal is a triangle. */
   record Tile(long row, long rows, long column, long columns) {
-    boolean reachesDiagonal() {
-      return column + columns == row + rows;
+    boolean onDiagonal() {
+      return row == column;
     }
   }
 
@@ -29,23 +25,20 @@ record LowerTiles(long n, long size) {
 
   long count() {
     long bands = bands();
-    return bands + (bands - 1) * (bands - 2) / 2;
+    return bands * (bands + 1) / 2;
   }
 
-  /** Tile number {@code index}: those at the diagonal first, then the others row by row. */
+  /** Tile number {@code index}: those below the diagonal, row by row, then those on it. */
   Tile tile(long index) {
-    long bands = bands();
-    if (index < bands) {
-      long row = (bands - 1 - index) * size;
-      long column = Math.max(0, row - size);
-      return new Tile(row, length(row), column, row + length(row) - column);
+    long below = count() - bands();
+    if (index >= below) {
+      long start = (index - below) * size;
+      return new Tile(start, length(start), start, length(start));
     }
-    // Band b has b − 1 of them, which follow the (b − 1)(b − 2)/2 of the bands before.
-    long other = index - bands;
-    long before = (long) ((1 + Math.sqrt(1 + 8.0 * other)) / 2);
-    long column = other - before * (before - 1) / 2;
-    long row = (before + 1) * size;
-    return new Tile(row, length(row), column * size, size);
+    // Band b has b of them, which follow the b(b − 1)/2 of the bands before.
+    long band = (long) ((1 + Math.sqrt(1 + 8.0 * index)) / 2);
+    long column = index - band * (band - 1) / 2;
+    return new Tile(band * size, length(band * size), column * size, size);
   }
 
   private long bands() {

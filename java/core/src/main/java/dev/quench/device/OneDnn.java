@@ -24,6 +24,7 @@ import java.nio.file.Path;
  * the OpenMP call that limits it to the calling thread. The handles take the function's address as
  * their first argument, so that they are constants whether or not there is a library to load.
  */
+@SuppressWarnings("restricted") // native access is what this class is for
 final class OneDnn {
   private static final Linker LINKER = Linker.nativeLinker();
 

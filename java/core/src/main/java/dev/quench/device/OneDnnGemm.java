@@ -1,5 +1,7 @@
 package dev.quench.device;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import dev.quench.QuenchException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -58,6 +60,10 @@ final class OneDnnGemm implements SerialGemm {
     checkSpan("A", a, transposeA ? k : m, transposeA ? m : k, lda);
     checkSpan("B", b, transposeB ? n : k, transposeB ? k : n, ldb);
     checkSpan("C", c, m, n, ldc);
+    if (k == 0) {
+      scale(beta, m, n, c, ldc);
+      return;
+    }
     library.sgemm(transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
 
@@ -77,6 +83,16 @@ final class OneDnnGemm implements SerialGemm {
       throw new IllegalArgumentException(
           "%s [%d, %d] with leading dimension %d doesn't fit in %d bytes"
               .formatted(name, rows, columns, leading, memory.byteSize()));
+    }
+  }
+
+  /** What a product over no terms leaves of C; oneDNN leaves C as it is. */
+  private static void scale(float beta, long m, long n, MemorySegment c, long ldc) {
+    for (long i = 0; i < m; i++) {
+      for (long j = 0; j < n; j++) {
+        long at = i * ldc + j;
+        c.setAtIndex(JAVA_FLOAT, at, beta == 0 ? 0 : beta * c.getAtIndex(JAVA_FLOAT, at));
+      }
     }
   }
 }

@@ -10,8 +10,9 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
- * Dense packing, eight codes at a time: their low bits are squeezed together by one instruction (PEXT, or its like), and
- * eight codes of b bits fill b whole bytes. Adding 2^(b−1) to a code of b bits is inverting its highest bit.
+ * Dense packing, eight codes at a time: their low bits are squeezed together by one instruction
+ * (PEXT, or its like), and eight codes of b bits fill b whole bytes. Adding 2^(b−1) to a code of b
+ * bits is inverting its highest bit.
  */
 final class Packing {
   private static final VarHandle EIGHT =

@@ -37,8 +37,8 @@ final class RangeKernels {
   }
 
   /**
-   * The bit patterns of floats, with the magnitude bits of negative ones inverted, are ordered like the floats when read as
-   * signed integers; so the range is found without widening.
+   * The bit patterns of floats, with the magnitude bits of negative ones inverted, are ordered like
+   * the floats when read as signed integers; so the range is found without widening.
    */
   private static Range bfloat16(MemorySegment memory, long offset, long count) {
     long bulk = S.loopBound(count);

@@ -2,6 +2,8 @@ package dev.quench.model;
 
 import dev.quench.device.Activation;
 import dev.quench.device.AttentionSpec;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * A decoder, described by its sizes and by the parts that it combines. Built from {@code
@@ -53,5 +55,15 @@ public record Architecture(
   /** Decoder layer {@code index}, from 0. */
   public DecoderLayer layer(int index) {
     return new DecoderLayer(this, index);
+  }
+
+  /** All linears in the model's order: those of the layers, then the output projection. */
+  public List<LinearSpec> linears() {
+    List<LinearSpec> linears = new ArrayList<>();
+    for (int i = 0; i < layers; i++) {
+      linears.addAll(layer(i).linears());
+    }
+    linears.add(head());
+    return linears;
   }
 }

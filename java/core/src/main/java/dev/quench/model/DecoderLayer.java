@@ -51,6 +51,11 @@ public final class DecoderLayer {
     return List.of(q, k, v, o, gate, up, down);
   }
 
+  /** The same, grouped by the tensor that they read. */
+  public List<List<LinearSpec>> stepLinears() {
+    return List.of(List.of(q, k, v), List.of(o), List.of(gate, up), List.of(down));
+  }
+
   /** Names of the weights of the layer's norms, each [hidden]. */
   public List<String> norms() {
     return List.of(inputNorm(), mlpNorm());

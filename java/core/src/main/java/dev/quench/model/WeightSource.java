@@ -19,7 +19,8 @@ public interface WeightSource {
   Tensor load(String name, long rows, long columns, Scope scope);
 
   /**
-   * Some rows of a matrix of the model, cast to F32, without loading the rest: {@code target[i, :] = tensor[index[i], :]}.
+   * Some rows of a matrix of the model, cast to F32, without loading the rest: {@code target[i, :]
+   * = tensor[index[i], :]}.
    *
    * @param target F32 [index.length, columns]
    */

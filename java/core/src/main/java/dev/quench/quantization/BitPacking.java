@@ -3,9 +3,9 @@ package dev.quench.quantization;
 import java.util.Arrays;
 
 /**
- * Dense packing of integer codes into 32-bit words, behaviour reference §5.4: code q of b bits is stored as q + 2^(b−1) in
- * bits [i·b, (i+1)·b) of the row's little-endian bit stream, so that codes of 3, 5, 6 and 7 bits straddle words. What is left
- * of the last word is 0.
+ * Dense packing of integer codes into 32-bit words, behaviour reference §5.4: code q of b bits is
+ * stored as q + 2^(b−1) in bits [i·b, (i+1)·b) of the row's little-endian bit stream, so that codes
+ * of 3, 5, 6 and 7 bits straddle words. What is left of the last word is 0.
  */
 public final class BitPacking {
   private BitPacking() {}

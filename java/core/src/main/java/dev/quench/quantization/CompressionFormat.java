@@ -6,7 +6,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** How a module's tensors lie in the checkpoint: compressed-tensors' formats. Behaviour reference §5.1, §5.2. */
+/**
+ * How a module's tensors lie in the checkpoint: compressed-tensors' formats. Behaviour reference
+ * §5.1, §5.2.
+ */
 public enum CompressionFormat {
   DENSE("dense"),
   PACK_QUANTIZED("pack-quantized"),
@@ -31,14 +34,19 @@ public enum CompressionFormat {
   }
 
   public static Optional<CompressionFormat> of(String configName) {
-    return Arrays.stream(values()).filter(format -> format.configName.equals(configName)).findFirst();
+    return Arrays.stream(values())
+        .filter(format -> format.configName.equals(configName))
+        .findFirst();
   }
 
   public static List<String> names() {
     return Arrays.stream(values()).map(CompressionFormat::configName).toList();
   }
 
-  /** The format that compressed-tensors chooses for a linear of that scheme: the first that accepts it. */
+  /**
+   * The format that compressed-tensors chooses for a linear of that scheme: the first that accepts
+   * it.
+   */
   public static CompressionFormat infer(
       Optional<QuantizationArgs> weights, Optional<QuantizationArgs> inputs) {
     if (weights.isEmpty()) {
@@ -52,7 +60,9 @@ public enum CompressionFormat {
     if (mx && args.scaleDtype().equals(Optional.of(DType.U8))) {
       return MXFP8_QUANTIZED;
     }
-    if (args.type() == Type.FLOAT && args.numBits() == 4 && args.groupSize().equals(Optional.of(16))) {
+    if (args.type() == Type.FLOAT
+        && args.numBits() == 4
+        && args.groupSize().equals(Optional.of(16))) {
       return NVFP4_PACK_QUANTIZED;
     }
     if (args.type() == Type.INT) {

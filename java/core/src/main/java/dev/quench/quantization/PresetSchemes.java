@@ -35,9 +35,25 @@ public final class PresetSchemes {
     add(
         "FP8_BLOCK",
         Map.of(
-            "num_bits", 8, "type", "float", "strategy", "block", "block_structure", List.of(128, 128)),
+            "num_bits",
+            8,
+            "type",
+            "float",
+            "strategy",
+            "block",
+            "block_structure",
+            List.of(128, 128)),
         Map.of(
-            "num_bits", 8, "type", "float", "strategy", "group", "group_size", 128, "dynamic", true));
+            "num_bits",
+            8,
+            "type",
+            "float",
+            "strategy",
+            "group",
+            "group_size",
+            128,
+            "dynamic",
+            true));
     Map<String, Object> nvfp4 =
         Map.of(
             "num_bits", 4,

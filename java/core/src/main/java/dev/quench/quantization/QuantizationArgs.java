@@ -10,9 +10,10 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How one kind of tensor (the weights, the inputs or the outputs of a module) is quantized: compressed-tensors' {@code
- * QuantizationArgs}, with all of its fields. Behaviour reference §2. Made from a recipe or a config.json by {@link
- * QuantizationArgsReader}, which fills in what isn't said.
+ * How one kind of tensor (the weights, the inputs or the outputs of a module) is quantized:
+ * compressed-tensors' {@code QuantizationArgs}, with all of its fields. Behaviour reference §2.
+ * Made from a recipe or a config.json by {@link QuantizationArgsReader}, which fills in what isn't
+ * said.
  *
  * @param numBits bits of a code: 1 to 8 for {@code INT}, 4 or 8 for {@code FLOAT}
  * @param groupSize columns that share a scale, for {@code GROUP} and {@code TENSOR_GROUP}
@@ -58,7 +59,9 @@ public record QuantizationArgs(
     LOCAL
   }
 
-  /** Order in which GPTQ takes the columns. {@code WEIGHT} and {@code STATIC} name the same order. */
+  /**
+   * Order in which GPTQ takes the columns. {@code WEIGHT} and {@code STATIC} name the same order.
+   */
   public enum ActOrder {
     GROUP,
     WEIGHT,
@@ -165,6 +168,23 @@ public record QuantizationArgs(
         scaleDtype,
         zeroPointDtype,
         observer,
+        observerArgs);
+  }
+
+  /** The same with another way to find the range. */
+  public QuantizationArgs withObserver(String other) {
+    return new QuantizationArgs(
+        numBits,
+        type,
+        symmetric,
+        strategy,
+        groupSize,
+        blockStructure,
+        dynamic,
+        actOrder,
+        scaleDtype,
+        zeroPointDtype,
+        Optional.of(other),
         observerArgs);
   }
 

@@ -17,7 +17,10 @@ import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Makes {@link QuantizationArgs} from the fields of a recipe or a config.json; what isn't said gets its default. */
+/**
+ * Makes {@link QuantizationArgs} from the fields of a recipe or a config.json; what isn't said gets
+ * its default.
+ */
 public final class QuantizationArgsReader {
   private static final Set<String> FIELDS =
       Set.of(
@@ -157,7 +160,8 @@ public final class QuantizationArgsReader {
       return given;
     }
     return given.or(
-        () -> Optional.of(type == Type.FLOAT ? DType.F8_E4M3 : numBits <= 8 ? DType.I8 : DType.I32));
+        () ->
+            Optional.of(type == Type.FLOAT ? DType.F8_E4M3 : numBits <= 8 ? DType.I8 : DType.I32));
   }
 
   private Optional<String> observer(Dynamic dynamic) {
@@ -166,8 +170,7 @@ public final class QuantizationArgsReader {
       return Optional.empty();
     }
     return switch (value) {
-      case null ->
-          Optional.of(dynamic == Dynamic.LOCAL ? "minmax" : "memoryless_minmax");
+      case null -> Optional.of(dynamic == Dynamic.LOCAL ? "minmax" : "memoryless_minmax");
       case String text -> Optional.of(text);
       default -> throw wrong("observer", "the name of an observer");
     };

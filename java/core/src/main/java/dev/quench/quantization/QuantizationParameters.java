@@ -10,8 +10,9 @@ import dev.quench.tensor.DType;
 public record QuantizationParameters(float scale, byte zeroPoint) {
 
   /**
-   * From the range of the elements: symmetric, the larger magnitude goes to half the range of codes (127.5 for int8);
-   * asymmetric, the range goes to all codes. A range that holds only 0 gets the dtype's machine epsilon as its scale.
+   * From the range of the elements: symmetric, the larger magnitude goes to half the range of codes
+   * (127.5 for int8); asymmetric, the range goes to all codes. A range that holds only 0 gets the
+   * dtype's machine epsilon as its scale.
    *
    * @param min smallest element, or 0 if that is less
    * @param max largest element, or 0 if that is more
@@ -26,8 +27,7 @@ public record QuantizationParameters(float scale, byte zeroPoint) {
           orEpsilon(Rounding.to(dtype, magnitude / (codes / 2)), dtype), (byte) 0);
     }
     float scale = Rounding.to(dtype, Rounding.to(dtype, max - min) / codes);
-    float zeroPoint =
-        Rounding.to(dtype, args.minCode() - Rounding.to(dtype, min / scale));
+    float zeroPoint = Rounding.to(dtype, args.minCode() - Rounding.to(dtype, min / scale));
     zeroPoint = Math.clamp(zeroPoint, args.minCode(), args.maxCode());
     return new QuantizationParameters(orEpsilon(scale, dtype), (byte) Math.rint(zeroPoint));
   }

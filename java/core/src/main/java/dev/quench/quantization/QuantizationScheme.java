@@ -28,6 +28,11 @@ public record QuantizationScheme(
     return new QuantizationScheme(other, weights, inputActivations, outputActivations, format);
   }
 
+  public QuantizationScheme withFormat(CompressionFormat other) {
+    return new QuantizationScheme(
+        targets, weights, inputActivations, outputActivations, Optional.of(other));
+  }
+
   public QuantizationScheme withWeights(QuantizationArgs other) {
     return new QuantizationScheme(
         targets, Optional.of(other), inputActivations, outputActivations, format);

@@ -5,10 +5,11 @@ import dev.quench.tensor.DType;
 import dev.quench.tensor.Float8E4M3;
 
 /**
- * What a value becomes: the one meaning of rounding. Everything is computed in the dtype D of the value, as
- * compressed-tensors does: each operation in float32, then rounded to D. For bfloat16 (8 bits) and float16 (11 bits) that
- * equals the correctly rounded operation in D, since float32's 24 bits are at least twice their precision plus two. The
- * rounding to D before the rounding to a code is part of the format. Behaviour reference §3.4.
+ * What a value becomes: the one meaning of rounding. Everything is computed in the dtype D of the
+ * value, as compressed-tensors does: each operation in float32, then rounded to D. For bfloat16 (8
+ * bits) and float16 (11 bits) that equals the correctly rounded operation in D, since float32's 24
+ * bits are at least twice their precision plus two. The rounding to D before the rounding to a code
+ * is part of the format. Behaviour reference §3.4.
  */
 public final class Rounding {
   private Rounding() {}

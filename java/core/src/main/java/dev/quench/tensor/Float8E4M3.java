@@ -1,8 +1,8 @@
 package dev.quench.tensor;
 
 /**
- * The 8-bit float E4M3FN of the OCP specification (Micikevicius et al. 2022): 4 exponent bits of bias 7, 3 mantissa bits,
- * no infinities, one NaN per sign, largest value 448.
+ * The 8-bit float E4M3FN of the OCP specification (Micikevicius et al. 2022): 4 exponent bits of
+ * bias 7, 3 mantissa bits, no infinities, one NaN per sign, largest value 448.
  */
 public final class Float8E4M3 {
   /** Largest finite value. */
@@ -32,7 +32,10 @@ public final class Float8E4M3 {
     return bits < 0 ? -value : value;
   }
 
-  /** The nearest code, ties to even, sign of zero kept; magnitudes that round beyond 448, and NaN, become NaN. */
+  /**
+   * The nearest code, ties to even, sign of zero kept; magnitudes that round beyond 448, and NaN,
+   * become NaN.
+   */
   public static byte fromFloat(float value) {
     int bits = Float.floatToRawIntBits(value);
     int sign = (bits >>> 24) & 0x80;

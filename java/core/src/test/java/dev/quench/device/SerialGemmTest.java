@@ -8,10 +8,12 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Each implementation against sums in double precision. */
+/** Each implementation, at each forced vector length, against sums in double precision. */
+@Tag("vector")
 final class SerialGemmTest {
   private record Product(
       boolean transposeA,
@@ -24,7 +26,7 @@ final class SerialGemmTest {
       int padding) {}
 
   static Stream<SerialGemm> implementations() {
-    return Stream.of(OneDnnGemm.load());
+    return Stream.of(OneDnnGemm.load(), new VectorGemm());
   }
 
   private static List<Product> products() {

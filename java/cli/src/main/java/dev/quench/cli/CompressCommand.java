@@ -1,0 +1,248 @@
+package dev.quench.cli;
+
+import dev.quench.Cancellation;
+import dev.quench.InvalidInputException;
+import dev.quench.calibration.CalibrationData;
+import dev.quench.checkpoint.CheckpointWriter;
+import dev.quench.device.Device;
+import dev.quench.model.Architecture;
+import dev.quench.pipeline.CompressRequest;
+import dev.quench.pipeline.CompressionPlan;
+import dev.quench.pipeline.CompressionReport;
+import dev.quench.pipeline.Compressor;
+import dev.quench.pipeline.PlanEstimate;
+import dev.quench.pipeline.Propagation;
+import dev.quench.pipeline.Verification;
+import dev.quench.progress.ProgressEvent;
+import dev.quench.progress.ProgressListener;
+import dev.quench.recipe.Recipe;
+import dev.quench.recipe.RecipeReader;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code quench compress}. */
+@Command(
+    name = "compress",
+    mixinStandardHelpOptions = true,
+    description = "Compresses a checkpoint to a compressed-tensors checkpoint.")
+final class CompressCommand implements Callable<Integer> {
+  @Spec private @Nullable CommandSpec spec;
+
+  @Parameters(paramLabel = "MODEL", description = "Folder of a Hugging Face checkpoint.")
+  private Path model = Path.of("");
+
+  @Option(
+      names = {"-o", "--output"},
+      required = true,
+      paramLabel = "OUT",
+      description = "Folder to make; it must not exist, or be empty.")
+  private Path output = Path.of("");
+
+  @Option(
+      names = "--scheme",
+      paramLabel = "SCHEME",
+      description = "A preset for all linears but lm_head, such as W4A16, W8A8, FP8_DYNAMIC.")
+  private @Nullable String scheme;
+
+  @Option(
+      names = "--method",
+      paramLabel = "METHOD",
+      description = "How codes are found, with --scheme: rtn or gptq (default: rtn).")
+  private Recipe.@Nullable Method method;
+
+  @Option(
+      names = "--ignore",
+      paramLabel = "NAME",
+      description = "With --scheme: leave modules alone, by name or re:PATTERN (default: lm_head).")
+  private List<String> ignore = List.of("lm_head");
+
+  @Option(
+      names = "--recipe",
+      paramLabel = "FILE",
+      description = "A recipe in llm-compressor's YAML, instead of --scheme.")
+  private @Nullable Path recipeFile;
+
+  @Option(
+      names = "--calibration",
+      paramLabel = "FILE",
+      description =
+          "Rows with text, messages or input_ids (.jsonl, .json), or plain text (default: MODEL/calibration.jsonl).")
+  private @Nullable Path calibration;
+
+  @Option(
+      names = "--evaluate",
+      paramLabel = "FILE",
+      description = "Text to measure perplexity on, before and after (default: MODEL/eval.txt).")
+  private @Nullable Path evaluate;
+
+  @Option(
+      names = "--propagate",
+      defaultValue = "step",
+      paramLabel = "ORDER",
+      description =
+          "step: one pass, each linear sees its compressed predecessors; layer: llm-compressor's two passes (default: ${DEFAULT-VALUE}).")
+  private Propagation propagation = Propagation.STEP;
+
+  @Option(
+      names = "--max-shard-size",
+      defaultValue = "5GB",
+      converter = ByteSize.Converter.class,
+      paramLabel = "SIZE",
+      description = "Most bytes of a weight file (default: ${DEFAULT-VALUE}).")
+  private ByteSize maxShardSize = new ByteSize(5_000_000_000L);
+
+  @Option(
+      names = "--max-fallbacks",
+      defaultValue = "0",
+      paramLabel = "N",
+      description =
+          "Modules that may fall back to rtn when their Hessian can't be factored (default: ${DEFAULT-VALUE}).")
+  private int maxFallbacks;
+
+  @Option(
+      names = "--resume",
+      description = "Go on with what a killed run of the same command left.")
+  private boolean resume;
+
+  @Option(names = "--dry-run", description = "Print the plan, and do nothing.")
+  private boolean dryRun;
+
+  @Mixin private TokenOptions tokens = new TokenOptions();
+  @Mixin private RunOptions run = new RunOptions();
+
+  @Override
+  public Integer call() {
+    ProgressListener listener = run.progress();
+    Cancellation cancellation = StopOnSignal.install();
+    CheckpointWriter.checkOutput(output, model);
+    CompressRequest draft = request(recipe(), Optional.empty());
+    CompressionPlan plan = CompressionPlan.of(draft);
+    notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
+    Optional<CalibrationData> data = calibrationData(plan, listener);
+    CompressRequest request = request(draft.recipe(), data);
+    try (Device device = run.open()) {
+      PlanEstimate estimate = PlanEstimate.of(plan, request, device);
+      if (dryRun) {
+        new CompressionPrinter(out(), run.json()).plan(plan, estimate);
+        return Main.DONE;
+      }
+      estimate.requireRoom(output, SystemMemory.total());
+      listener.on(new ProgressEvent.Started("compressing " + model, estimate.oneLine()));
+      return compress(device, request, plan, listener, cancellation);
+    }
+  }
+
+  private int compress(
+      Device device,
+      CompressRequest request,
+      CompressionPlan plan,
+      ProgressListener listener,
+      Cancellation cancellation) {
+    CompressionReport report = new Compressor(device, request, plan, listener, cancellation).run();
+    Verification verification = Verification.of(output);
+    Optional<PerplexityPair> perplexities =
+        evaluationText()
+            .map(
+                text ->
+                    PerplexityPair.measure(
+                        device,
+                        model,
+                        output,
+                        text,
+                        tokens,
+                        run.resources(),
+                        listener,
+                        cancellation));
+    CompressionPrinter printer = new CompressionPrinter(out(), run.json());
+    printer.report(report, perplexities);
+    verification.problems().forEach(problem -> printer.problem(output, problem));
+    return verification.problems().isEmpty() ? Main.DONE : Main.FAILED;
+  }
+
+  private CompressRequest request(Recipe recipe, Optional<CalibrationData> data) {
+    return new CompressRequest(
+        model,
+        output,
+        recipe,
+        data,
+        tokens.batchTokens(),
+        propagation,
+        maxShardSize.bytes(),
+        maxFallbacks,
+        resume,
+        run.resources(CheckpointWriter.partialFolder(output)));
+  }
+
+  private Recipe recipe() {
+    if (recipeFile != null) {
+      if (scheme != null || method != null) {
+        throw new InvalidInputException(
+            "--recipe says what --scheme and --method say too; give one or the other.");
+      }
+      return RecipeReader.read(recipeFile);
+    }
+    if (scheme == null) {
+      throw new InvalidInputException(
+          "what to do? Give --scheme, such as --scheme W4A16 --method gptq, or --recipe FILE.");
+    }
+    return Recipe.of(scheme, Optional.ofNullable(method).orElse(Recipe.Method.RTN), ignore);
+  }
+
+  private static List<String> notes(Recipe recipe) {
+    return recipe.modifiers().stream().flatMap(modifier -> modifier.notes().stream()).toList();
+  }
+
+  private Optional<CalibrationData> calibrationData(
+      CompressionPlan plan, ProgressListener listener) {
+    if (!plan.needsCalibration()) {
+      if (calibration != null) {
+        listener.on(
+            new ProgressEvent.Warning("this recipe needs no data; --calibration isn't used."));
+      }
+      return Optional.empty();
+    }
+    Path file =
+        Optional.ofNullable(calibration)
+            .or(() -> besideModel("calibration.jsonl", listener))
+            .orElseThrow(
+                () ->
+                    new InvalidInputException(
+                        "GPTQ needs calibration data: give --calibration FILE (.jsonl, .json or .txt)."));
+    Architecture architecture = plan.architecture();
+    return Optional.of(tokens.read(file, model, architecture, listener));
+  }
+
+  private Optional<Path> evaluationText() {
+    if (evaluate != null) {
+      return Optional.of(evaluate);
+    }
+    return Optional.of(model.resolve("eval.txt")).filter(Files::isRegularFile);
+  }
+
+  private Optional<Path> besideModel(String name, ProgressListener listener) {
+    Path file = model.resolve(name);
+    if (!Files.isRegularFile(file)) {
+      return Optional.empty();
+    }
+    listener.on(
+        new ProgressEvent.Note(
+            "Calibrating on %s, which came with the model; --calibration chooses another."
+                .formatted(file)));
+    return Optional.of(file);
+  }
+
+  private PrintWriter out() {
+    return spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
+  }
+}

@@ -1,0 +1,53 @@
+package dev.quench.format;
+
+import dev.quench.device.Device;
+import dev.quench.device.Scope;
+import dev.quench.device.Tensor;
+import dev.quench.modifier.QuantizedWeight;
+import dev.quench.tensor.DType;
+import dev.quench.tensor.HostTensor;
+import java.util.function.Function;
+
+/** Reads the tensors of a {@link WeightLayout} back: the inverse of {@link WeightEncoder}. */
+public final class WeightDecoder {
+  private final Device device;
+
+  public WeightDecoder(Device device) {
+    this.device = device;
+  }
+
+  /**
+   * @param read gives the tensor of a name; what it returns must stay valid as long as {@code
+   *     scope}
+   */
+  public QuantizedWeight decode(
+      WeightLayout layout, Function<String, HostTensor> read, Scope scope) {
+    Tensor stored = scope.upload(read.apply(layout.codesName()));
+    Tensor codes = stored;
+    if (layout.packed()) {
+      codes = scope.allocate(DType.I8, layout.rows(), layout.columns());
+      device.unpack(stored, layout.args().numBits(), codes);
+    }
+    Tensor scale = scope.upload(read.apply(layout.scaleName()));
+    return new QuantizedWeight(layout.args(), codes, scale, zeroPoint(layout, read, scope));
+  }
+
+  private Tensor zeroPoint(WeightLayout layout, Function<String, HostTensor> read, Scope scope) {
+    long rows = layout.scaleRows();
+    long columns = layout.scaleColumns();
+    if (layout.args().symmetric()) {
+      return scope.zeros(DType.I8, rows, columns);
+    }
+    Tensor stored = scope.upload(read.apply(layout.zeroPointName()));
+    if (!layout.packedZeroPoint()) {
+      return stored;
+    }
+    Tensor words = scope.allocate(DType.I32, columns, stored.rows());
+    device.transpose(stored, words);
+    Tensor transposed = scope.allocate(DType.I8, columns, rows);
+    device.unpack(words, layout.args().numBits(), transposed);
+    Tensor zeroPoint = scope.allocate(DType.I8, rows, columns);
+    device.transpose(transposed, zeroPoint);
+    return zeroPoint;
+  }
+}

@@ -1,0 +1,75 @@
+package dev.quench.format;
+
+import dev.quench.checkpoint.OutputTensor;
+import dev.quench.device.Device;
+import dev.quench.device.Scope;
+import dev.quench.device.Tensor;
+import dev.quench.modifier.QuantizedWeight;
+import dev.quench.tensor.DType;
+import dev.quench.tensor.HostTensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+
+/** Turns a {@link QuantizedWeight} into the tensors of its {@link WeightLayout}. */
+public final class WeightEncoder {
+  private final Device device;
+  private final TensorSink sink;
+
+  public WeightEncoder(Device device, TensorSink sink) {
+    this.device = device;
+    this.sink = sink;
+  }
+
+  /**
+   * @param weight its codes are I8 or F8_E4M3, or, of a packed format, already packed I32
+   */
+  public void encode(QuantizedWeight weight, WeightLayout layout) {
+    try (Scope scope = device.openScope();
+        Arena arena = Arena.ofShared()) {
+      for (OutputTensor output : layout.tensors()) {
+        HostTensor host =
+            new HostTensor(output.dtype(), output.shape(), arena.allocate(output.bytes(), 64));
+        if (output.name().equals(layout.codesName())) {
+          device.download(codes(weight, layout, scope), host);
+        } else if (output.name().equals(layout.scaleName())) {
+          device.download(weight.scale(), host);
+        } else if (output.name().equals(layout.zeroPointName())) {
+          device.download(zeroPoint(weight, layout, scope), host);
+        } else {
+          host.data().setAtIndex(ValueLayout.JAVA_LONG, 0, layout.rows());
+          host.data().setAtIndex(ValueLayout.JAVA_LONG, 1, layout.columns());
+        }
+        sink.accept(output.name(), host);
+      }
+    }
+  }
+
+  private Tensor codes(QuantizedWeight weight, WeightLayout layout, Scope scope) {
+    if (!layout.packed() || weight.codes().dtype() == DType.I32) {
+      return weight.codes();
+    }
+    Tensor packed = scope.allocate(DType.I32, layout.rows(), layout.packedColumns());
+    device.pack(weight.codes(), layout.args().numBits(), packed);
+    return packed;
+  }
+
+  /**
+   * Zero points of a packed format are packed along the output channels: transposed, packed,
+   * transposed back.
+   */
+  private Tensor zeroPoint(QuantizedWeight weight, WeightLayout layout, Scope scope) {
+    if (!layout.packedZeroPoint()) {
+      return weight.zeroPoint();
+    }
+    long rows = layout.scaleRows();
+    long columns = layout.scaleColumns();
+    long words = Math.ceilDiv(rows * layout.args().numBits(), 32);
+    Tensor transposed = scope.allocate(DType.I8, columns, rows);
+    device.transpose(weight.zeroPoint(), transposed);
+    Tensor packed = scope.allocate(DType.I32, columns, words);
+    device.pack(transposed, layout.args().numBits(), packed);
+    Tensor result = scope.allocate(DType.I32, words, columns);
+    device.transpose(packed, result);
+    return result;
+  }
+}

@@ -1,0 +1,366 @@
+package dev.quench.pipeline;
+
+import dev.quench.Cancellation;
+import dev.quench.InvalidInputException;
+import dev.quench.QuenchException;
+import dev.quench.calibration.Batch;
+import dev.quench.checkpoint.CheckpointWriter;
+import dev.quench.checkpoint.Fingerprint;
+import dev.quench.checkpoint.Journal;
+import dev.quench.checkpoint.TensorInfo;
+import dev.quench.device.Device;
+import dev.quench.device.Scope;
+import dev.quench.format.StoredWeights;
+import dev.quench.format.WeightEncoder;
+import dev.quench.format.WeightLayout;
+import dev.quench.model.Architecture;
+import dev.quench.model.DecoderLayer;
+import dev.quench.model.OutputProjection;
+import dev.quench.model.WeightSource;
+import dev.quench.progress.ProgressEvent;
+import dev.quench.progress.ProgressListener;
+import dev.quench.recipe.GptqSpec;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Compresses a checkpoint: layer by layer, each read once, compressed and written, so that memory
+ * doesn't grow with the model. A run that uses calibration data keeps a journal, and can be resumed
+ * after the last finished layer.
+ */
+public final class Compressor {
+  private final Device device;
+  private final CompressRequest request;
+  private final CompressionPlan plan;
+  private final ProgressListener listener;
+  private final Cancellation cancellation;
+  private final List<ModuleReport> reports = new ArrayList<>();
+  private final LayerClock clock = new LayerClock();
+
+  /**
+   * @param plan of the request
+   */
+  public Compressor(
+      Device device,
+      CompressRequest request,
+      CompressionPlan plan,
+      ProgressListener listener,
+      Cancellation cancellation) {
+    this.device = device;
+    this.request = request;
+    this.plan = plan;
+    this.listener = listener;
+    this.cancellation = cancellation;
+  }
+
+  /**
+   * Runs it.
+   *
+   * @throws InvalidInputException if the output can't be made, or what there is to resume is of
+   *     another run
+   * @throws QuenchException if it fails; what is left of it can be resumed if a layer was finished,
+   *     else nothing is left
+   */
+  public CompressionReport run() {
+    long start = System.nanoTime();
+    CheckpointWriter.checkOutput(request.output(), request.model());
+    if (plan.needsCalibration()) {
+      calibrated();
+    } else {
+      dataFree();
+    }
+    long sourceBytes =
+        plan.checkpoint().tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
+    return new CompressionReport(
+        request.output(),
+        sourceBytes,
+        plan.layout().tensorBytes(),
+        reports,
+        (System.nanoTime() - start) / 1e9);
+  }
+
+  // ---- without data
+  // -------------------------------------------------------------------------------------------------
+
+  /** Nothing to resume here: it is over sooner than it could be read back. */
+  private void dataFree() {
+    if (request.resume()) {
+      CheckpointWriter.discard(request.output());
+    }
+    CheckpointWriter writer = CheckpointWriter.create(request.output(), plan.layout());
+    boolean finished = false;
+    try (writer) {
+      new DataFreeCompression(device, plan, writer, listener, cancellation).run(reports::add);
+      finish(writer);
+      finished = true;
+    } finally {
+      if (!finished) {
+        writer.abort();
+      }
+    }
+  }
+
+  // ---- with calibration
+  // ---------------------------------------------------------------------------------------------
+
+  private void calibrated() {
+    List<Batch> batches = request.batches();
+    boolean resuming =
+        request.resume() && Journal.exists(CheckpointWriter.partialFolder(request.output()));
+    if (request.resume() && !resuming) {
+      CheckpointWriter.discard(request.output());
+    }
+    CheckpointWriter writer =
+        resuming
+            ? CheckpointWriter.reopen(request.output(), plan.layout())
+            : CheckpointWriter.create(request.output(), plan.layout());
+    boolean keep = resuming;
+    try (writer;
+        Journal journal =
+            resuming
+                ? Journal.resume(writer.partial(), identity())
+                : Journal.create(writer.partial(), identity())) {
+      int done = restore(journal, writer);
+      keep |= done > 0;
+      try (ActivationStore store = openStore(batches);
+          ForwardPass forward = new ForwardPass(device, plan.architecture(), originals(), store)) {
+        forward.embed();
+        replay(done, writer, forward);
+        for (int i = done; i < plan.architecture().layers(); i++) {
+          compressLayer(i, done, writer, journal, store, forward);
+          keep = true;
+        }
+        compressHead(writer, store);
+      }
+      copyRest(writer);
+      checkFallbacks();
+      finish(writer);
+    } catch (QuenchException e) {
+      throw afterFailure(e, writer, keep && !(e instanceof InvalidInputException && !resuming));
+    }
+  }
+
+  /** What is left of a failed run: a folder that can be resumed, or nothing. */
+  private QuenchException afterFailure(QuenchException e, CheckpointWriter writer, boolean keep) {
+    if (!keep) {
+      writer.abort();
+      return e;
+    }
+    listener.on(
+        new ProgressEvent.Note(
+            "The finished layers are kept in %s: the same command with --resume goes on from there; delete the folder to start anew."
+                .formatted(writer.partial())));
+    return e;
+  }
+
+  private ActivationStore openStore(List<Batch> batches) {
+    ActivationStore.Side side =
+        request.propagation() == Propagation.STEP
+            ? ActivationStore.Side.KEPT
+            : ActivationStore.Side.TRANSIENT;
+    return ActivationStore.open(device, plan.architecture(), batches, side, request.resources());
+  }
+
+  private WeightSource originals() {
+    return new StoredWeights(device, plan.checkpoint(), Map.of());
+  }
+
+  /** Takes over what an earlier run finished; returns the number of layers. */
+  private int restore(Journal journal, CheckpointWriter writer) {
+    int done = 0;
+    for (ObjectNode line : journal.finished()) {
+      JournalLine layer = JournalLine.of(line);
+      reports.addAll(layer.reports());
+      writer.markWritten(tensorsOf(layer.layer()));
+      done = layer.layer() + 1;
+    }
+    return done;
+  }
+
+  /**
+   * Moves the tokens through the layers that are finished, as they went through them when they were
+   * compressed.
+   */
+  private void replay(int done, CheckpointWriter writer, ForwardPass forward) {
+    if (done == 0) {
+      return;
+    }
+    listener.on(new ProgressEvent.Note("Resuming after layer %d.".formatted(done)));
+    WeightSource finished =
+        new StoredWeights(
+            device,
+            (name, arena) ->
+                plan.isOutputTensor(name)
+                    ? writer.read(name, arena)
+                    : plan.checkpoint().read(name, arena),
+            replayedLayouts());
+    int readLayers = plan.architecture().layers() - (headNeedsCalibration() ? 0 : 1);
+    for (int i = 0; i < Math.min(done, readLayers); i++) {
+      cancellation.throwIfRequested();
+      try (Scope scope = device.openScope()) {
+        DecoderLayer layer = plan.architecture().layer(i);
+        forward.layer(layer, layer.load(finished, scope));
+      }
+    }
+  }
+
+  /**
+   * Weights that showed in what followed: not those rounded to nearest in llm-compressor's order.
+   */
+  private Map<String, WeightLayout> replayedLayouts() {
+    Map<String, WeightLayout> layouts = new HashMap<>();
+    for (ModuleReport report : reports) {
+      if (request.propagation() == Propagation.STEP || report.method().equals("gptq")) {
+        ModulePlan module = plan.module(report.module());
+        layouts.put(module.linear().weight(), module.layout());
+      }
+    }
+    return layouts;
+  }
+
+  private void compressLayer(
+      int index,
+      int first,
+      CheckpointWriter writer,
+      Journal journal,
+      ActivationStore store,
+      ForwardPass forward) {
+    Architecture architecture = plan.architecture();
+    long start = System.nanoTime();
+    DecoderLayer layer = architecture.layer(index);
+    listener.on(new ProgressEvent.LayerStarted(index, architecture.layers(), layer.prefix()));
+    List<ModuleReport> layerReports = new ArrayList<>();
+    LayerCompressor compressor = layerCompressor(writer, store, layerReports);
+    try (Scope scope = device.openScope()) {
+      boolean last = index == architecture.layers() - 1 && !headNeedsCalibration();
+      compressor.compress(
+          layer.steps(device, forward.rotary()), layer.load(originals(), scope), last);
+    }
+    for (TensorInfo tensor : plan.copied()) {
+      if (tensor.name().startsWith(layer.prefix())) {
+        writer.copy(tensor);
+      }
+    }
+    writer.force();
+    journal.append(new JournalLine(index, layerReports).toJson());
+    reports.addAll(layerReports);
+    clock.layerDone(index, first, (System.nanoTime() - start) / 1e9);
+  }
+
+  private LayerCompressor layerCompressor(
+      CheckpointWriter writer, ActivationStore store, List<ModuleReport> layerReports) {
+    return new LayerCompressor(
+        device,
+        store,
+        plan.modules(),
+        plan.checkpoint(),
+        new WeightEncoder(device, writer::write),
+        request.propagation(),
+        report -> {
+          layerReports.add(report);
+          tell(report);
+        },
+        cancellation);
+  }
+
+  private boolean headNeedsCalibration() {
+    ModulePlan head = plan.modules().get(plan.architecture().head().name());
+    return head != null && head.modifier() instanceof GptqSpec;
+  }
+
+  /** The output projection, if it is compressed: a layer of one step, whose result nobody reads. */
+  private void compressHead(CheckpointWriter writer, ActivationStore store) {
+    if (!plan.modules().containsKey(plan.architecture().head().name())) {
+      return;
+    }
+    OutputProjection head = new OutputProjection(plan.architecture());
+    try (Scope scope = device.openScope()) {
+      layerCompressor(writer, store, reports)
+          .compress(List.of(head.step(device)), head.load(originals(), scope), true);
+    }
+  }
+
+  /** Estimates the time left from the layers done in this run. */
+  private final class LayerClock {
+    private double spent;
+
+    void layerDone(int index, int first, double seconds) {
+      spent += seconds;
+      int total = plan.architecture().layers();
+      double left = spent / (index + 1 - first) * (total - index - 1);
+      listener.on(new ProgressEvent.LayerDone(index, total, seconds, left));
+    }
+  }
+
+  private void tell(ModuleReport report) {
+    listener.on(
+        new ProgressEvent.ModuleDone(
+            report.module(), report.method(), report.loss(), report.seconds()));
+    if (report.dampings() > 0) {
+      listener.on(
+          new ProgressEvent.Warning(
+              "%s: its Hessian is nearly singular; the damping was raised tenfold %d times."
+                  .formatted(report.module(), report.dampings())));
+    }
+    if (report.fellBack()) {
+      listener.on(
+          new ProgressEvent.Warning(
+              report.module()
+                  + ": its Hessian can't be factored even with a thousandfold damping; the weight was rounded to nearest."));
+    }
+  }
+
+  private List<String> tensorsOf(int layer) {
+    String prefix = plan.architecture().layer(layer).prefix();
+    return plan.outputTensors().stream().filter(name -> name.startsWith(prefix)).toList();
+  }
+
+  private void copyRest(CheckpointWriter writer) {
+    List<String> prefixes = new ArrayList<>();
+    for (int i = 0; i < plan.architecture().layers(); i++) {
+      prefixes.add(plan.architecture().layer(i).prefix());
+    }
+    for (TensorInfo tensor : plan.copied()) {
+      if (prefixes.stream().noneMatch(tensor.name()::startsWith)) {
+        cancellation.throwIfRequested();
+        writer.copy(tensor);
+      }
+    }
+  }
+
+  private void checkFallbacks() {
+    List<String> fallbacks =
+        reports.stream().filter(ModuleReport::fellBack).map(ModuleReport::module).toList();
+    if (fallbacks.size() > request.maxFallbacks()) {
+      throw new QuenchException(
+          "%d modules fell back to round-to-nearest, --max-fallbacks allows %d: %s. More or longer calibration rows, or a higher dampening_frac, may help."
+              .formatted(fallbacks.size(), request.maxFallbacks(), String.join(", ", fallbacks)));
+    }
+  }
+
+  private void finish(CheckpointWriter writer) {
+    ObjectNode config = plan.checkpoint().config();
+    config.set("quantization_config", plan.quantizationConfig());
+    writer.finish(
+        config,
+        plan.checkpoint().companionFiles(),
+        Map.of("recipe.yaml", request.recipe().source()));
+  }
+
+  /** What decides the bytes of the result. */
+  private SortedMap<String, String> identity() {
+    SortedMap<String, String> identity = new TreeMap<>();
+    identity.put("model", Fingerprint.of(plan.checkpoint()));
+    identity.put("recipe", Fingerprint.of(request.recipe().source()));
+    identity.put("calibration", request.calibration().orElseThrow().fingerprint());
+    identity.put("order of propagation", request.propagation().name());
+    identity.put("shard size", Long.toString(request.maxShardSize()));
+    identity.put("batch size", Integer.toString(request.batchTokens()));
+    return identity;
+  }
+}

@@ -1,0 +1,85 @@
+package dev.quench.pipeline;
+
+import dev.quench.checkpoint.Checkpoint;
+import dev.quench.checkpoint.TensorInfo;
+import dev.quench.device.Device;
+import dev.quench.format.StoredWeights;
+import dev.quench.format.WeightLayout;
+import dev.quench.model.Architecture;
+import dev.quench.model.ArchitectureReader;
+import dev.quench.model.LinearSpec;
+import dev.quench.model.WeightSource;
+import dev.quench.quantization.CompressionFormat;
+import dev.quench.quantization.QuantizationScheme;
+import dev.quench.recipe.NamedModule;
+import dev.quench.recipe.QuantizationConfig;
+import dev.quench.recipe.QuantizationConfigReader;
+import dev.quench.recipe.TargetMatcher;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A checkpoint whose architecture is known, compressed or not.
+ *
+ * @param quantization what config.json says of the compression, if there is any
+ * @param layouts of the compressed weights, by the name of the weight in an uncompressed checkpoint
+ */
+public record LoadedModel(
+    Checkpoint checkpoint,
+    Architecture architecture,
+    Optional<QuantizationConfig> quantization,
+    Map<String, WeightLayout> layouts) {
+
+  /**
+   * Reads config.json and the headers of the weight files.
+   *
+   * @throws dev.quench.InvalidInputException if the model isn't supported, or is damaged
+   */
+  public static LoadedModel open(Path folder) {
+    Checkpoint checkpoint = Checkpoint.open(folder);
+    String configFile = folder.resolve("config.json").toString();
+    Architecture architecture = ArchitectureReader.read(checkpoint.config(), configFile);
+    if (!checkpoint.config().hasNonNull("quantization_config")) {
+      return new LoadedModel(checkpoint, architecture, Optional.empty(), Map.of());
+    }
+    QuantizationConfig quantization =
+        QuantizationConfigReader.read(checkpoint.config().get("quantization_config"), configFile);
+    quantization.requireDecodable(configFile);
+    return new LoadedModel(
+        checkpoint,
+        architecture,
+        Optional.of(quantization),
+        layouts(checkpoint, architecture, quantization.matcher(configFile)));
+  }
+
+  private static Map<String, WeightLayout> layouts(
+      Checkpoint checkpoint, Architecture architecture, TargetMatcher matcher) {
+    Map<String, WeightLayout> layouts = new LinkedHashMap<>();
+    for (LinearSpec linear : architecture.linears()) {
+      Optional<QuantizationScheme> scheme = matcher.match(NamedModule.linear(linear.name()));
+      if (scheme.isEmpty()
+          || scheme.get().weights().isEmpty()
+          || scheme.get().effectiveFormat() == CompressionFormat.DENSE) {
+        continue;
+      }
+      TensorInfo scale = checkpoint.require(linear.name() + ".weight_scale");
+      layouts.put(
+          linear.weight(),
+          new WeightLayout(
+              linear.name(),
+              linear.outFeatures(),
+              linear.inFeatures(),
+              scale.dtype(),
+              scheme.get().weights().get(),
+              scheme.get().effectiveFormat()));
+    }
+    return layouts;
+  }
+
+  /** The weights, dequantized where they are compressed. */
+  public WeightSource weights(Device device) {
+    return new StoredWeights(device, checkpoint, layouts);
+  }
+}

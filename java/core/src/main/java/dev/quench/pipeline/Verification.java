@@ -1,0 +1,130 @@
+package dev.quench.pipeline;
+
+import dev.quench.InvalidInputException;
+import dev.quench.checkpoint.OutputTensor;
+import dev.quench.checkpoint.TensorInfo;
+import dev.quench.format.WeightLayout;
+import dev.quench.model.LinearSpec;
+import dev.quench.tensor.Bfloat16;
+import dev.quench.tensor.DType;
+import dev.quench.tensor.HostTensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a second look at a checkpoint found.
+ *
+ * @param tensors how many were checked
+ * @param problems sentences; none if the checkpoint is sound
+ */
+public record Verification(int tensors, List<String> problems) {
+  public Verification {
+    problems = List.copyOf(problems);
+  }
+
+  /**
+   * Opens a checkpoint as a consumer would: files, headers and index, the tensors that config.json
+   * promises with their dtypes and shapes, and finite, positive scales.
+   */
+  public static Verification of(Path folder) {
+    LoadedModel model;
+    try {
+      model = LoadedModel.open(folder);
+    } catch (InvalidInputException e) {
+      return new Verification(0, List.of(String.valueOf(e.getMessage())));
+    }
+    List<String> problems = new ArrayList<>();
+    Map<String, TensorInfo> tensors = model.checkpoint().tensors();
+    for (LinearSpec linear : model.architecture().linears()) {
+      WeightLayout layout = model.layouts().get(linear.weight());
+      if (layout != null) {
+        checkCompressed(model, layout, problems);
+      } else if (!isTiedHead(model, linear)) {
+        checkTensor(tensors, linear.weight(), linear.outFeatures(), linear.inFeatures(), problems);
+      }
+      if (linear.bias() && !tensors.containsKey(linear.biasName())) {
+        problems.add("tensor " + linear.biasName() + " is missing.");
+      }
+    }
+    checkTensor(
+        tensors,
+        model.architecture().embedding(),
+        model.architecture().vocabularySize(),
+        model.architecture().hiddenSize(),
+        problems);
+    return new Verification(tensors.size(), problems);
+  }
+
+  private static boolean isTiedHead(LoadedModel model, LinearSpec linear) {
+    return model.architecture().tiedEmbeddings() && linear.equals(model.architecture().head());
+  }
+
+  private static void checkTensor(
+      Map<String, TensorInfo> tensors,
+      String name,
+      long rows,
+      long columns,
+      List<String> problems) {
+    TensorInfo tensor = tensors.get(name);
+    if (tensor == null) {
+      problems.add("tensor " + name + " is missing.");
+    } else if (tensor.shape().rank() != 2
+        || tensor.shape().dim(0) != rows
+        || tensor.shape().dim(1) != columns) {
+      problems.add(
+          "tensor %s is %s, config.json makes it [%d, %d]."
+              .formatted(name, tensor.shape(), rows, columns));
+    }
+  }
+
+  private static void checkCompressed(
+      LoadedModel model, WeightLayout layout, List<String> problems) {
+    for (OutputTensor expected : layout.tensors()) {
+      TensorInfo tensor = model.checkpoint().tensors().get(expected.name());
+      if (tensor == null) {
+        problems.add("tensor " + expected.name() + " is missing.");
+      } else if (tensor.dtype() != expected.dtype() || !tensor.shape().equals(expected.shape())) {
+        problems.add(
+            "tensor %s is %s %s, the quantization_config makes it %s %s."
+                .formatted(
+                    expected.name(),
+                    tensor.dtype(),
+                    tensor.shape(),
+                    expected.dtype(),
+                    expected.shape()));
+      } else if (expected.name().equals(layout.scaleName())) {
+        checkScale(model, tensor, problems);
+      }
+    }
+    if (model.checkpoint().tensors().containsKey(layout.module() + ".weight") && layout.packed()) {
+      problems.add(layout.module() + " has both a packed and a plain weight.");
+    }
+  }
+
+  private static void checkScale(LoadedModel model, TensorInfo tensor, List<String> problems) {
+    try (Arena arena = Arena.ofConfined()) {
+      HostTensor scale = model.checkpoint().read(tensor.name(), arena);
+      for (long i = 0; i < scale.shape().elements(); i++) {
+        float value = value(scale.dtype(), scale.data(), i);
+        if (!(Math.abs(value) > 0) || Float.isInfinite(value)) {
+          problems.add("tensor %s: scale %d is %s.".formatted(tensor.name(), i, value));
+          return;
+        }
+      }
+    }
+  }
+
+  private static float value(DType dtype, MemorySegment data, long i) {
+    return switch (dtype) {
+      case BF16 -> Bfloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i));
+      case F16 -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i));
+      case F32 -> data.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
+      default -> throw new InvalidInputException("a scale of " + dtype + " can't be checked");
+    };
+  }
+}

@@ -1,0 +1,18 @@
+package dev.quench.recipe;
+
+/**
+ * A module of a model, as targets see it.
+ *
+ * @param name fully qualified, such as {@code model.layers.0.self_attn.q_proj}
+ * @param className such as {@code Linear} or {@code LlamaDecoderLayer}
+ */
+public record NamedModule(String name, String className) {
+  /** Class of the modules that can be quantized. */
+  public static final String LINEAR = "Linear";
+
+  static final String EMBEDDING = "Embedding";
+
+  public static NamedModule linear(String name) {
+    return new NamedModule(name, LINEAR);
+  }
+}

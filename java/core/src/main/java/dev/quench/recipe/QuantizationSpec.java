@@ -1,0 +1,19 @@
+package dev.quench.recipe;
+
+import java.util.List;
+
+/** {@code QuantizationModifier}: round to nearest, no data needed. Behaviour reference §4.1. */
+public record QuantizationSpec(String origin, QuantizationTargets quantization)
+    implements ModifierSpec {
+  static final String NAME = "QuantizationModifier";
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public List<String> notes() {
+    return List.of();
+  }
+}
