@@ -1,10 +1,15 @@
 package dev.quench.cli;
 
-import dev.quench.CancelledException;
 import dev.quench.InvalidInputException;
 import dev.quench.QuenchException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
@@ -18,21 +23,14 @@ import picocli.CommandLine.ParseResult;
     name = "quench",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
-    description = "Compresses large language models.",
-    subcommands = {
-      CompressCommand.class,
-      EvaluateCommand.class,
-      CompareCommand.class,
-      InspectCommand.class,
-      VerifyCommand.class,
-      DoctorCommand.class,
-      HelpCommand.class
-    })
+    description = "Compresses large language models.")
 public final class Main {
   static final int DONE = 0;
   static final int FAILED = 1;
   static final int INVALID = 2;
   static final int GATE = 3;
+
+  private static final String DEBUG = "QUENCH_DEBUG";
 
   private Main() {}
 
@@ -52,7 +50,7 @@ public final class Main {
   }
 
   static int run(String... args) {
-    CommandLine commandLine = new CommandLine(new Main());
+    CommandLine commandLine = commandLine(args);
     commandLine.setOut(new PrintWriter(System.out, true, StandardCharsets.UTF_8));
     commandLine.setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8));
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
@@ -64,19 +62,50 @@ public final class Main {
     return commandLine.execute(args);
   }
 
-  private static int report(Exception e, CommandLine command, ParseResult parsed) throws Exception {
-    if (System.getenv("QUENCH_DEBUG") != null) {
+  /** With only the command that is wanted, if it is clear: the others cost most of the start. */
+  private static CommandLine commandLine(String... args) {
+    Map<String, Supplier<Object>> commands = new LinkedHashMap<>();
+    commands.put("compress", CompressCommand::new);
+    commands.put("evaluate", EvaluateCommand::new);
+    commands.put("compare", CompareCommand::new);
+    commands.put("inspect", InspectCommand::new);
+    commands.put("verify", VerifyCommand::new);
+    commands.put("doctor", DoctorCommand::new);
+    commands.put("help", HelpCommand::new);
+    CommandLine commandLine = new CommandLine(new Main());
+    String first = args.length == 0 ? "" : args[0];
+    if (commands.containsKey(first) && !first.equals("help")) {
+      commandLine.addSubcommand(first, commands.get(first).get());
+    } else if (!first.equals("--version") && !first.equals("-V")) {
+      commands.forEach((name, command) -> commandLine.addSubcommand(name, command.get()));
+    }
+    return commandLine;
+  }
+
+  private static int report(Exception e, CommandLine command, ParseResult parsed) {
+    if (System.getenv(DEBUG) != null) {
       e.printStackTrace();
     }
     return switch (e) {
       case InvalidInputException invalid ->
           fail(command, String.valueOf(invalid.getMessage()), INVALID);
-      case CancelledException _ -> fail(command, "interrupted.", FAILED);
       case QuenchException failure -> fail(command, String.valueOf(failure.getMessage()), FAILED);
-      default -> {
-        e.printStackTrace();
-        yield fail(command, "unexpected failure, please report it: " + e, FAILED);
-      }
+      case UncheckedIOException failure -> fail(command, reason(failure), FAILED);
+      default ->
+          fail(
+              command,
+              "unexpected failure, please report it with what %s=1 shows: %s".formatted(DEBUG, e),
+              FAILED);
+    };
+  }
+
+  /** Messages of I/O exceptions often are a file's name and nothing else. */
+  private static String reason(UncheckedIOException e) {
+    return switch (e.getCause()) {
+      case NoSuchFileException missing -> missing.getFile() + ": no such file.";
+      case FileSystemException failure when failure.getReason() != null ->
+          failure.getFile() + ": " + failure.getReason() + ".";
+      case null, default -> String.valueOf(e.getMessage());
     };
   }
 

@@ -6,6 +6,7 @@ import dev.quench.device.Device;
 import dev.quench.pipeline.Resources;
 import dev.quench.progress.ProgressListener;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Options of all commands that compute. */
@@ -39,7 +40,7 @@ final class RunOptions {
       description =
           "Most memory for activations, such as 8GB; more goes to a temporary file (default: half of the machine's).",
       paramLabel = "SIZE")
-  private ByteSize activationMemory = new ByteSize(SystemMemory.total() / 2);
+  private @Nullable ByteSize activationMemory;
 
   Device open() {
     if (device == DeviceKind.CUDA) {
@@ -56,7 +57,8 @@ final class RunOptions {
   }
 
   Resources resources(Path spillFolder) {
-    return new Resources(activationMemory.bytes(), spillFolder);
+    long memory = activationMemory == null ? SystemMemory.total() / 2 : activationMemory.bytes();
+    return new Resources(memory, spillFolder);
   }
 
   /** For jobs that have no output folder. */
