@@ -17,9 +17,10 @@ import java.lang.management.ManagementFactory;
 import java.util.SplittableRandom;
 
 /**
- * How long does a fresh JVM take to round the 106 million weights of a small model (SmolLM2-135M) to nearest, with its
- * compilers still cold? Not a JMH class, since JMH warms the JVM up. Prints the milliseconds of each of the 30 layers;
- * passes over them may be repeated to see the warm speed.
+ * How long does a fresh JVM take to round the 106 million weights of a small model (SmolLM2-135M)
+ * to nearest, with its compilers still cold? Not a JMH class, since JMH warms the JVM up. Prints
+ * the milliseconds of each of the 30 layers; passes over them may be repeated to see the warm
+ * speed.
  *
  * <pre>
  * ./mvnw -q package dependency:build-classpath -pl bench -am -DskipTests \
@@ -68,11 +69,7 @@ public final class ColdQuantization {
         }
         System.out.printf(
             "%s pass %d: %.0f ms, %.0f ms of processor time:%s%n",
-            arguments[0],
-            pass,
-            (end - begin) * 1e-6,
-            (endBusy - beginBusy) * 1e-6,
-            curve);
+            arguments[0], pass, (end - begin) * 1e-6, (endBusy - beginBusy) * 1e-6, curve);
       }
     }
   }
@@ -105,8 +102,7 @@ public final class ColdQuantization {
     MemorySegment memory = Arena.ofAuto().allocate(DType.BF16.bytes(rows * columns), 64);
     for (long i = 0; i < rows * columns; i++) {
       float value = (float) random.nextGaussian() * 0.05f;
-      memory.setAtIndex(
-          ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+      memory.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(value) >>> 16));
     }
     return scope.upload(new HostTensor(DType.BF16, Shape.of(rows, columns), memory));
   }

@@ -36,7 +36,11 @@ final class BlockRanges {
       while (from < count) {
         int block = (int) ((column + from) / blockColumns);
         int to = (int) Math.min(count, (block + 1) * blockColumns - column);
-        add(block, x.dtype() == DType.BF16 ? bfloat16(piece.words, from, to) : Lanes.range(piece.words, from, to));
+        add(
+            block,
+            x.dtype() == DType.BF16
+                ? bfloat16(piece.words, from, to)
+                : Lanes.range(piece.words, from, to));
         from = to;
       }
     }
@@ -72,7 +76,9 @@ final class BlockRanges {
     largest[block] = Math.max(largest[block], (int) (range >> 32));
   }
 
-  /** Elements from … to − 1, of which the first and the last may have to be cut from their words. */
+  /**
+   * Elements from … to − 1, of which the first and the last may have to be cut from their words.
+   */
   private static long bfloat16(int[] words, int from, int to) {
     int savedFirst = words[from >> 1];
     int last = (to - 1) >> 1;

@@ -7,9 +7,10 @@ import dev.quench.tensor.DType;
 import dev.quench.tensor.Float8E4M3;
 
 /**
- * Codes of rows and values of codes, a piece of a row at a time. Elements of 8 and 16 bits share words, so a piece is taken
- * apart into a plane of its even and one of its odd elements, which become words again at the end. Codes are always a
- * stream of bits, lowest first: I8 and E4M3 are 8 bits wide.
+ * Codes of rows and values of codes, a piece of a row at a time. Elements of 8 and 16 bits share
+ * words, so a piece is taken apart into a plane of its even and one of its odd elements, which
+ * become words again at the end. Codes are always a stream of bits, lowest first: I8 and E4M3 are 8
+ * bits wide.
  *
  * <p>An object is scratch memory of one task.
  */

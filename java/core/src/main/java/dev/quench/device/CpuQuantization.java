@@ -3,9 +3,7 @@ package dev.quench.device;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationParameters;
-import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
-import dev.quench.tensor.Float8E4M3;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -153,8 +151,7 @@ final class CpuQuantization {
           CodeKernels kernels = scratch.take();
           BlockRanges ranges = new BlockRanges(1);
           addRows(from, begin, end, from.columns(), kernels, ranges);
-          quantize(
-              from, begin, end, ranges.areModerate(), scales, zeroPoints, args, to, kernels);
+          quantize(from, begin, end, ranges.areModerate(), scales, zeroPoints, args, to, kernels);
           scratch.give(kernels);
         });
   }
@@ -216,16 +213,7 @@ final class CpuQuantization {
               FloatAccess.set(scales, row / blockRows, block, parameters.scale());
               FloatAccess.setByte(zeroPoints, row / blockRows, block, parameters.zeroPoint());
             }
-            quantize(
-                from,
-                row,
-                last,
-                ranges.areModerate(),
-                scales,
-                zeroPoints,
-                args,
-                to,
-                kernels);
+            quantize(from, row, last, ranges.areModerate(), scales, zeroPoints, args, to, kernels);
           }
           scratch.give(kernels);
         });

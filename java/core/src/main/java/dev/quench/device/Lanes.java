@@ -63,10 +63,10 @@ final class Lanes {
   }
 
   /**
-   * {@code values = values / by} rounded to bfloat16, plus 0, which makes −0 positive; for quotients
-   * below 2^111 that are 0 or more than 2^−134, half of the smallest bfloat16. The rounding is
-   * Veltkamp's splitting (Dekker 1971), which is to the nearest but not always to even in a tie; no
-   * quotient of two bfloat16 lies in the middle between two others.
+   * {@code values = values / by} rounded to bfloat16, plus 0, which makes −0 positive; for
+   * quotients below 2^111 that are 0 or more than 2^−134, half of the smallest bfloat16. The
+   * rounding is Veltkamp's splitting (Dekker 1971), which is to the nearest but not always to even
+   * in a tie; no quotient of two bfloat16 lies in the middle between two others.
    */
   static void divideInBfloat16(float[] values, float[] by, int count) {
     for (int i = 0; i < count; i++) {
@@ -102,7 +102,89 @@ final class Lanes {
     }
   }
 
-  /** How many of E4M3's smallest steps, 2^−9, a magnitude is, at most 8: the codes of subnormal values. */
+  /**
+   * {@code codes = clamp(rint(values / scales + zeroPoints))} in F32, NaN counting as 0, and what
+   * they stand for: {@code restored = (codes − zeroPoints) · scales}.
+   */
+  static void toIntegers(
+      float[] values,
+      float[] scales,
+      float[] zeroPoints,
+      int min,
+      int max,
+      int[] codes,
+      float[] restored,
+      int count) {
+    for (int i = 0; i < count; i++) {
+      float units = values[i] / scales[i] + zeroPoints[i];
+      int code = Math.max(min, Math.min((int) ((units + ROUND) - ROUND), max));
+      codes[i] = code;
+      restored[i] = (code - zeroPoints[i]) * scales[i];
+    }
+  }
+
+  /** {@code errors = (values − rounded) / pivot; losses += errors²}. */
+  static void errors(
+      float[] values, float[] rounded, float pivot, float[] errors, float[] losses, int count) {
+    for (int i = 0; i < count; i++) {
+      float error = (values[i] - rounded[i]) / pivot;
+      errors[i] = error;
+      losses[i] = losses[i] + error * error;
+    }
+  }
+
+  /** {@code sums = fma(−factor, values, sums)}. */
+  static void subtractProduct(float[] sums, float[] values, float factor, int count) {
+    float minus = -factor;
+    for (int i = 0; i < count; i++) {
+      sums[i] = Math.fma(minus, values[i], sums[i]);
+    }
+  }
+
+  /**
+   * {@code x = fma(−xA, a, x)}, then with b, c and d; so does y: eight multiply-adds for six loads
+   * and two stores.
+   */
+  static void subtractProducts(
+      float[] x,
+      float[] y,
+      float[] a,
+      float xA,
+      float yA,
+      float[] b,
+      float xB,
+      float yB,
+      float[] c,
+      float xC,
+      float yC,
+      float[] d,
+      float xD,
+      float yD,
+      int count) {
+    for (int i = 0; i < count; i++) {
+      float ai = a[i];
+      float bi = b[i];
+      float ci = c[i];
+      float di = d[i];
+      float xi = x[i];
+      float yi = y[i];
+      xi = Math.fma(-xA, ai, xi);
+      yi = Math.fma(-yA, ai, yi);
+      xi = Math.fma(-xB, bi, xi);
+      yi = Math.fma(-yB, bi, yi);
+      xi = Math.fma(-xC, ci, xi);
+      yi = Math.fma(-yC, ci, yi);
+      xi = Math.fma(-xD, di, xi);
+      yi = Math.fma(-yD, di, yi);
+      x[i] = xi;
+      y[i] = yi;
+    }
+  }
+
+  /**
+   * How many of E4M3's smallest steps, 2^−9, a magnitude is, at most 8: the codes of subnormal
+   * values.
+   */
   static void toE4m3Steps(float[] values, int[] steps, int count) {
     for (int i = 0; i < count; i++) {
       int exact = (int) ((Math.abs(values[i]) * 512 + ROUND) - ROUND);
@@ -111,8 +193,9 @@ final class Lanes {
   }
 
   /**
-   * E4M3 codes of {@code clamp(value, −448, 448)} as {@code Float8E4M3.fromFloat} has them. Below the smallest normal value, whose code is 8, the number of steps is more than
-   * what the formula for normal values gives; above, less.
+   * E4M3 codes of {@code clamp(value, −448, 448)} as {@code Float8E4M3.fromFloat} has them. Below
+   * the smallest normal value, whose code is 8, the number of steps is more than what the formula
+   * for normal values gives; above, less.
    *
    * @param bits of the values
    * @param codes the values' {@link #toE4m3Steps} before, their codes after
@@ -138,8 +221,8 @@ final class Lanes {
 
   /**
    * Range of the keys of bfloat16 values, two a word, and 0. Keys are the bits of floats with the
-   * magnitude of negative ones inverted: ordered as signed integers as the floats are, NaNs beyond the
-   * infinities.
+   * magnitude of negative ones inverted: ordered as signed integers as the floats are, NaNs beyond
+   * the infinities.
    *
    * @return largest key in the upper half, smallest in the lower
    */

@@ -4,7 +4,10 @@ import dev.quench.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
-/** Every other element of a piece of a row, with the scale of each, while it becomes codes or is made from them. */
+/**
+ * Every other element of a piece of a row, with the scale of each, while it becomes codes or is
+ * made from them.
+ */
 final class Plane {
   private static final int CAPACITY = RowWords.ELEMENTS / 2;
 

@@ -5,7 +5,9 @@ import java.lang.foreign.MemorySegment;
 
 /** A piece of a row, copied into the heap, where loops over it become vector code. */
 final class RowWords {
-  /** Elements of a piece: what is computed from it stays in the first-level cache. A multiple of 32. */
+  /**
+   * Elements of a piece: what is computed from it stays in the first-level cache. A multiple of 32.
+   */
   static final int ELEMENTS = 1024;
 
   /** F32: an element a word. BF16: two, the earlier one in the lower half; so with F16. */

@@ -4,7 +4,9 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.function.Supplier;
 
-/** Scratch memory that tasks hand on to each other: there is as much as tasks that ever ran at once. */
+/**
+ * Scratch memory that tasks hand on to each other: there is as much as tasks that ever ran at once.
+ */
 final class Spares<T> {
   private final Supplier<T> source;
   private final Deque<T> free = new ArrayDeque<>();
