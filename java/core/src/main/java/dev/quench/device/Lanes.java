@@ -103,6 +103,85 @@ final class Lanes {
   }
 
   /**
+   * {@code codes = clamp(rint(values / scales + zeroPoints))} in F32, NaN counting as 0, and what
+   * they stand for: {@code restored = (codes − zeroPoints) · scales}.
+   */
+  static void toIntegers(
+      float[] values,
+      float[] scales,
+      float[] zeroPoints,
+      int min,
+      int max,
+      int[] codes,
+      float[] restored,
+      int count) {
+    for (int i = 0; i < count; i++) {
+      float units = values[i] / scales[i] + zeroPoints[i];
+      int code = Math.max(min, Math.min((int) ((units + ROUND) - ROUND), max));
+      codes[i] = code;
+      restored[i] = (code - zeroPoints[i]) * scales[i];
+    }
+  }
+
+  /** {@code errors = (values − rounded) / pivot; losses += errors²}. */
+  static void errors(
+      float[] values, float[] rounded, float pivot, float[] errors, float[] losses, int count) {
+    for (int i = 0; i < count; i++) {
+      float error = (values[i] - rounded[i]) / pivot;
+      errors[i] = error;
+      losses[i] = losses[i] + error * error;
+    }
+  }
+
+  /** {@code sums = fma(−factor, values, sums)}. */
+  static void subtractProduct(float[] sums, float[] values, float factor, int count) {
+    float minus = -factor;
+    for (int i = 0; i < count; i++) {
+      sums[i] = Math.fma(minus, values[i], sums[i]);
+    }
+  }
+
+  /**
+   * {@code x = fma(−xA, a, x)}, then with b, c and d; so does y: eight multiply-adds for six loads
+   * and two stores.
+   */
+  static void subtractProducts(
+      float[] x,
+      float[] y,
+      float[] a,
+      float xA,
+      float yA,
+      float[] b,
+      float xB,
+      float yB,
+      float[] c,
+      float xC,
+      float yC,
+      float[] d,
+      float xD,
+      float yD,
+      int count) {
+    for (int i = 0; i < count; i++) {
+      float ai = a[i];
+      float bi = b[i];
+      float ci = c[i];
+      float di = d[i];
+      float xi = x[i];
+      float yi = y[i];
+      xi = Math.fma(-xA, ai, xi);
+      yi = Math.fma(-yA, ai, yi);
+      xi = Math.fma(-xB, bi, xi);
+      yi = Math.fma(-yB, bi, yi);
+      xi = Math.fma(-xC, ci, xi);
+      yi = Math.fma(-yC, ci, yi);
+      xi = Math.fma(-xD, di, xi);
+      yi = Math.fma(-yD, di, yi);
+      x[i] = xi;
+      y[i] = yi;
+    }
+  }
+
+  /**
    * How many of E4M3's smallest steps, 2^−9, a magnitude is, at most 8: the codes of subnormal
    * values.
    */
