@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -26,18 +27,20 @@ import tools.jackson.databind.json.JsonMapper;
 public final class ChatTemplate {
   private static final JsonMapper JSON = new JsonMapper();
 
+  /** The engine takes no notice of the condition, and would render another text without a word. */
+  private static final Pattern FILTERED_LOOP =
+      Pattern.compile("\\{%[-+]?\\s*for\\s[^%]*?\\sin\\s[^%]*?\\sif\\s");
+
   private final Jinjava jinja;
   private final String template;
   private final Map<String, Object> specialTokens;
 
   private ChatTemplate(String template, Map<String, Object> specialTokens) {
-    this.template = template;
+    this.template = JinjaWhitespace.resolve(template);
     this.specialTokens = specialTokens;
     this.jinja =
         new Jinjava(
             JinjavaConfig.newBuilder()
-                .withTrimBlocks(true)
-                .withLstripBlocks(true)
                 .withLegacyOverrides(
                     LegacyOverrides.newBuilder()
                         .withWhitespaceRequiredWithinTokens(false)
@@ -71,6 +74,11 @@ public final class ChatTemplate {
                     new InvalidInputException(
                         "%s has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), so rows with messages can't be used; give rows with text."
                             .formatted(modelFolder)));
+    if (FILTERED_LOOP.matcher(template).find()) {
+      throw new InvalidInputException(
+          "the chat template of %s has a loop with a condition ({%% for … if … %%}), which isn't supported; give rows with text."
+              .formatted(modelFolder));
+    }
     return new ChatTemplate(template, specialTokens);
   }
 
