@@ -31,7 +31,7 @@ final class CodeKernels {
   /** True if a zero point of the piece isn't 0. */
   private boolean shifted;
 
-  /** True if each scale is one that weights have: at least 2^−40 and at most 2. */
+  /** True if each scale is one that weights have: at least 2^−40 and less than 2. */
   private boolean usual;
 
   /**
@@ -108,7 +108,7 @@ final class CodeKernels {
           Float.intBitsToFloat(Float.floatToIntBits(FloatAccess.get(scales, scaleRow, block)));
       float zeroPoint = FloatAccess.getByte(zeroPoints, scaleRow, block);
       shifted |= zeroPoint != 0;
-      usual &= scale >= 0x1p-40f && scale <= 2;
+      usual &= scale >= 0x1p-40f && scale < 2;
       even.fill((from + 1) / 2, (to + 1) / 2, scale, zeroPoint);
       odd.fill(from / 2, to / 2, scale, zeroPoint);
       from = to;

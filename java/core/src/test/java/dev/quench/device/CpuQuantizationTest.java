@@ -16,7 +16,6 @@ import dev.quench.quantization.BitPacking;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationArgsReader;
-import dev.quench.tensor.Bfloat16;
 import dev.quench.tensor.DType;
 import java.lang.management.ManagementFactory;
 import java.util.HashMap;
@@ -111,25 +110,28 @@ final class CpuQuantizationTest {
   }
 
   /**
-   * Each row has another scale: all 128 significands, in binades that reach all kinds of quotients;
-   * and all bit patterns of x lie in some row.
+   * Each row has another scale, of all 128 significands. Columns have all significands in the
+   * binades that give codes, and here and there what vanishes when it is divided. Nothing is
+   * infinite, NaN or huge, for which there is another path.
    */
   @ParameterizedTest
-  @ValueSource(ints = {-133, -41, -40, -6, 0, 1, 2, 100})
+  @ValueSource(ints = {-133, -41, -40, -6, 0, 1, 2, 40})
   void allQuotientsOfBfloat16(int exponent) {
-    Operand scale = floats(BF16, 128, 1, i -> (float) Math.scalb(1 + i / 128.0, exponent));
+    Operand scale = floats(BF16, 128, 1, i -> Math.scalb(1 + i / 128.0, exponent));
     Operand x =
         floats(
             BF16,
             128,
             512,
             i -> {
-              // The magnitudes that give codes, and in a few columns any.
+              int row = i / 512;
               int column = i % 512;
-              int binade = exponent - 10 + 19 * (column / 128) / 3 + i / 512 % 5;
-              return column % 64 == 0
-                  ? Bfloat16.toFloat((short) (i * 0x9E37))
-                  : Math.scalb((1 + column % 128 / 128.0) * (i % 3 == 0 ? -1 : 1), binade);
+              int sign = i % 3 == 0 ? -1 : 1;
+              if (column % 64 == 0) {
+                return Math.scalb(sign * 1.0, -133 + row % 48);
+              }
+              int binade = exponent - 10 + 6 * (column / 128) + row % 6;
+              return Math.scalb(sign * (1 + column % 128 / 128.0), binade);
             });
     try (Parity parity = new Parity(() -> new CpuDevice(1))) {
       for (QuantizationArgs args :
