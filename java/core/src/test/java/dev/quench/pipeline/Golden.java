@@ -21,7 +21,6 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -95,6 +94,22 @@ final class Golden {
         resources(output));
   }
 
+  static CompressRequest with(
+      CompressRequest request, Propagation propagation, DType activations, boolean resume) {
+    return new CompressRequest(
+        request.model(),
+        request.output(),
+        request.recipe(),
+        request.calibration(),
+        request.batchTokens(),
+        propagation,
+        activations,
+        request.maxShardSize(),
+        request.maxFallbacks(),
+        resume,
+        request.resources());
+  }
+
   static Resources resources(Path output) {
     return new Resources(1L << 30, output.resolveSibling("spill"));
   }
@@ -160,10 +175,8 @@ final class Golden {
     }
   }
 
-  /**
-   * The tensors of a safetensors file, through a checkpoint of that file made in {@code folder}.
-   */
-  static Map<String, TensorInfo> tensors(Path file, Path folder) {
+  /** A safetensors file as a checkpoint, made in {@code folder}. */
+  static Checkpoint checkpoint(Path file, Path folder) {
     try {
       Files.createDirectories(folder);
       Files.writeString(folder.resolve("config.json"), "{}");
@@ -171,6 +184,6 @@ final class Golden {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return Checkpoint.open(folder).tensors();
+    return Checkpoint.open(folder);
   }
 }
