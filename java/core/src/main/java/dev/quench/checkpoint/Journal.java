@@ -10,10 +10,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SortedMap;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -74,15 +73,7 @@ public final class Journal implements AutoCloseable {
       List<ObjectNode> lines = new ArrayList<>();
       int intact = 0;
       for (int start = 0, end; (end = indexOf(bytes, '\n', start)) >= 0; start = end + 1) {
-        try {
-          JsonNode node =
-              Json.MAPPER.readTree(new String(bytes, start, end - start, StandardCharsets.UTF_8));
-          lines.add((ObjectNode) node);
-        } catch (JacksonException e) {
-          throw new InvalidInputException(
-              "%s is damaged at byte %d; delete %s and start anew.".formatted(file, start, folder),
-              e);
-        }
+        lines.add(parse(file, bytes, start, end));
         intact = end + 1;
       }
       if (lines.isEmpty()) {
@@ -96,6 +87,17 @@ public final class Journal implements AutoCloseable {
       return new Journal(file, channel, lines);
     } catch (IOException e) {
       throw failure(file, e);
+    }
+  }
+
+  private static ObjectNode parse(Path file, byte[] bytes, int start, int end) {
+    try {
+      return Json.parseObject(Arrays.copyOfRange(bytes, start, end), file.toString());
+    } catch (InvalidInputException e) {
+      throw new InvalidInputException(
+          "%s is damaged at byte %d; delete %s and start anew."
+              .formatted(file, start, file.getParent()),
+          e);
     }
   }
 
