@@ -21,6 +21,7 @@ import dev.quench.model.WeightSource;
 import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
 import dev.quench.recipe.GptqSpec;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -91,6 +92,12 @@ public final class Compressor {
   /** Nothing to resume here: it is over sooner than it could be read back. */
   private void dataFree() {
     if (request.resume()) {
+      Path partial = CheckpointWriter.partialFolder(request.output());
+      if (Journal.exists(partial)) {
+        throw new InvalidInputException(
+            "%s is left of a run with another recipe, one that calibrates, so it can't be resumed; repeat that run's options, or delete %s and start anew."
+                .formatted(partial, partial));
+      }
       CheckpointWriter.discard(request.output());
     }
     CheckpointWriter writer = CheckpointWriter.create(request.output(), plan.layout());
@@ -117,9 +124,7 @@ public final class Compressor {
       CheckpointWriter.discard(request.output());
     }
     CheckpointWriter writer =
-        resuming
-            ? CheckpointWriter.reopen(request.output(), plan.layout())
-            : CheckpointWriter.create(request.output(), plan.layout());
+        resuming ? reopen() : CheckpointWriter.create(request.output(), plan.layout());
     boolean keep = resuming;
     try (writer;
         Journal journal =
@@ -149,6 +154,15 @@ public final class Compressor {
     } catch (QuenchException e) {
       throw afterFailure(e, writer, keep && !(e instanceof InvalidInputException && !resuming));
     }
+  }
+
+  /**
+   * Goes on with what an earlier run left. The journal is asked first: it can say what differs
+   * where the writer only sees that something does.
+   */
+  private CheckpointWriter reopen() {
+    Journal.resume(CheckpointWriter.partialFolder(request.output()), identity()).close();
+    return CheckpointWriter.reopen(request.output(), plan.layout());
   }
 
   /** What is left of a failed run: a folder that can be resumed, or nothing. */

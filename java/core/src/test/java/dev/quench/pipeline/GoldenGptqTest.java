@@ -1,0 +1,162 @@
+package dev.quench.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.quench.Cancellation;
+import dev.quench.calibration.Batch;
+import dev.quench.checkpoint.Checkpoint;
+import dev.quench.device.CpuDevice;
+import dev.quench.device.Device;
+import dev.quench.tensor.DType;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * GPTQ beside llm-compressor's, which ran the model in bfloat16 on another machine: scales are its
+ * bytes, codes agree by and large, and the result is as good.
+ */
+class GoldenGptqTest {
+  /**
+   * What llm-compressor made, and its relative logits error over the calibration rows: what {@link
+   * Comparison} says of that checkpoint, which dequantizes weights and leaves activations alone.
+   */
+  enum Case {
+    W4A16("gptq-w4a16", 4, 0.118357),
+    W4A16_NO_ACTORDER("gptq-w4a16-no-actorder", 4, 0.159969),
+    W8A8("gptq-w8a8", 8, 0.000696602),
+    FP8_DYNAMIC("gptq-fp8-dynamic", 8, 0.00261305);
+
+    final String folder;
+    final int bits;
+    final double logitsError;
+
+    Case(String folder, int bits, double logitsError) {
+      this.folder = folder;
+      this.bits = bits;
+      this.logitsError = logitsError;
+    }
+  }
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @EnumSource
+  void layerByLayerIsAsGoodAsLlmCompressor(Case golden) {
+    Path output = folder.resolve("out");
+    try (Device device = new CpuDevice(2)) {
+      Golden.compress(device, request(golden, output, Propagation.LAYER, DType.F32));
+
+      assertThat(shapes(Golden.digests(output))).isEqualTo(shapes(Golden.expected(golden.folder)));
+      assertThat(withoutCodes(Golden.digests(output)))
+          .containsExactlyEntriesOf(withoutCodes(Golden.expected(golden.folder)));
+      assertThat(logitsError(device, output)).isLessThanOrEqualTo(1.02 * golden.logitsError);
+    }
+  }
+
+  /** Each linear sees what its compressed predecessors produce, and can make up for it. */
+  @Test
+  void stepByStepIsBetterOnAverage() {
+    double sum = 0;
+    double goldenSum = 0;
+    try (Device device = new CpuDevice(2)) {
+      for (Case golden : Case.values()) {
+        Path output = folder.resolve(golden.folder);
+        Golden.compress(device, request(golden, output, Propagation.STEP, DType.F32));
+        double error = logitsError(device, output);
+        sum += error;
+        goldenSum += golden.logitsError;
+      }
+    }
+    assertThat(sum / Case.values().length).isLessThan(goldenSum / Case.values().length);
+  }
+
+  /**
+   * With activations rounded as llm-compressor's were, what the first linears see differs by the
+   * order of sums alone. A code goes another way only where a value is within that of a tie.
+   */
+  @ParameterizedTest
+  @EnumSource
+  void roundedActivationsGiveTheSameCodesInTheFirstLinears(Case golden) {
+    Path output = folder.resolve("out");
+    try (Device device = new CpuDevice(2)) {
+      Golden.compress(device, request(golden, output, Propagation.LAYER, DType.BF16));
+    }
+    Checkpoint expected =
+        Golden.checkpoint(
+            Golden.resource("/golden/llama/" + golden.folder + "/layer0-qkv.safetensors"),
+            folder.resolve("expected"));
+    Checkpoint actual = Checkpoint.open(output);
+
+    assertThat(expected.tensors()).hasSize(3);
+    expected
+        .tensors()
+        .forEach(
+            (name, tensor) ->
+                assertThat(
+                        agreement(
+                            Golden.bytes(tensor), Golden.bytes(actual.require(name)), golden.bits))
+                    .as(name)
+                    .isGreaterThanOrEqualTo(0.995));
+  }
+
+  private static CompressRequest request(
+      Case golden, Path output, Propagation propagation, DType activations) {
+    return Golden.with(
+        Golden.request(Golden.recipe(golden.folder), output), propagation, activations, false);
+  }
+
+  private double logitsError(Device device, Path checkpoint) {
+    LoadedModel base = LoadedModel.open(Golden.BASE);
+    LoadedModel other = LoadedModel.open(checkpoint);
+    return Comparison.of(
+            device,
+            base.architecture(),
+            base.weights(device),
+            other.weights(device),
+            Batch.of(Golden.calibration().rows(), 256),
+            Golden.resources(checkpoint),
+            (index, total) -> {},
+            new Cancellation())
+        .logitsError();
+  }
+
+  /** Share of equal codes of 4 or 8 bits. */
+  private static double agreement(byte[] expected, byte[] actual, int bits) {
+    assertThat(actual).hasSameSizeAs(expected);
+    long equal = 0;
+    for (int i = 0; i < expected.length; i++) {
+      int differing = expected[i] ^ actual[i];
+      if (bits == 8) {
+        equal += differing == 0 ? 1 : 0;
+      } else {
+        equal += ((differing & 0x0f) == 0 ? 1 : 0) + ((differing & 0xf0) == 0 ? 1 : 0);
+      }
+    }
+    return (double) equal / (expected.length * 8L / bits);
+  }
+
+  private static List<String> shapes(SortedMap<String, Golden.Digest> digests) {
+    return digests.entrySet().stream()
+        .map(e -> e.getKey() + " " + e.getValue().dtype() + " " + e.getValue().shape())
+        .toList();
+  }
+
+  /** All but the tensors that hold codes. */
+  private static Map<String, Golden.Digest> withoutCodes(SortedMap<String, Golden.Digest> all) {
+    Map<String, Golden.Digest> rest = new TreeMap<>(all);
+    rest.entrySet()
+        .removeIf(
+            e ->
+                e.getKey().endsWith(".weight_packed")
+                    || e.getValue().dtype().equals("I8")
+                    || e.getValue().dtype().equals("F8_E4M3"));
+    return rest;
+  }
+}

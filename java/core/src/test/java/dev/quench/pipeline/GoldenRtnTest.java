@@ -1,0 +1,50 @@
+package dev.quench.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.quench.device.CpuDevice;
+import java.nio.file.Path;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Round-to-nearest needs no data, so it is llm-compressor's byte for byte. */
+class GoldenRtnTest {
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "rtn-w2a16",
+        "rtn-w3a16",
+        "rtn-w4a16",
+        "rtn-w4a16-asym",
+        "rtn-w4a16-channel",
+        "rtn-w4a16-g32-asym",
+        "rtn-w5a16",
+        "rtn-w6a16",
+        "rtn-w7a16",
+        "rtn-w8a16",
+        "rtn-w8a8",
+        "rtn-fp8-dynamic",
+        "rtn-fp8-block",
+        "rtn-fp8-weight-only-tensor"
+      })
+  void isWhatLlmCompressorWrites(String name) {
+    Path output = folder.resolve("out");
+
+    try (CpuDevice device = new CpuDevice(2)) {
+      Golden.compress(device, Golden.request(Golden.recipe(name), output));
+    }
+
+    assertThat(Golden.digests(output)).containsExactlyEntriesOf(Golden.expected(name));
+    assertThat(config(output)).isEqualTo(config(Golden.resource("/golden/llama/" + name)));
+  }
+
+  /** Without the version of transformers, which Quench carries over from the original. */
+  private static ObjectNode config(Path checkpoint) {
+    return ((ObjectNode) Golden.json(checkpoint.resolve("config.json")))
+        .without("transformers_version");
+  }
+}
