@@ -103,7 +103,7 @@ final class CpuAttention {
         long visible = Math.clamp(k.rows() - rows + r + 1 - tile, 0, keys);
         long row = r * width * 4;
         float newMax = Math.max(max[r], CpuModel.max(scores, row, visible));
-        float kept = newMax == max[r] ? 1 : Exp.scalar(max[r] - newMax);
+        float kept = newMax == max[r] ? 1 : Exp.decay(newMax - max[r]);
         sum[r] = sum[r] * kept + exponentials(scores, row, visible, keys, newMax);
         if (tile > 0 && kept != 1) {
           scale(y.memory(), y.offset(r, 0), headDim, kept);
@@ -135,7 +135,7 @@ final class CpuAttention {
   private static float exponentials(
       MemorySegment scores, long at, long visible, long keys, float max) {
     scores.asSlice(at + visible * 4, (keys - visible) * 4).fill((byte) 0);
-    return Exp.map(scores, at, scores, at, visible, 1, -max);
+    return Exp.decay(scores, at, max, scores, at, visible);
   }
 
   private static void scale(MemorySegment y, long at, long count, float factor) {

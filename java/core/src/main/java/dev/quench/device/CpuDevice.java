@@ -26,7 +26,7 @@ public final class CpuDevice implements Device {
   public CpuDevice(int threads) {
     workers = new Workers(threads);
     products = new CpuMatrixProducts(workers, serial, pool);
-    moving = new CpuMoving(workers);
+    moving = new CpuMoving(workers, pool);
     quantization = new CpuQuantization(workers);
     solver = new CpuSolver(workers);
     model = new CpuModel(workers, pool);

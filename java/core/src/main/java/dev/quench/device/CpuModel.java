@@ -1,7 +1,6 @@
 package dev.quench.device;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
 import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
@@ -143,9 +142,9 @@ final class CpuModel {
 
   void rope(Tensor x, int headDim, Tensor positions, Tensor cos, Tensor sin) {
     HostMatrix states = f32(x);
-    HostMatrix at = HostMatrix.of(positions);
+    HostMatrix at = HostMatrix.of(positions).require(DType.I32).require(1, states.rows());
     HostMatrix cosines = f32(cos);
-    HostMatrix sines = f32(sin);
+    HostMatrix sines = f32(sin).require(cosines.rows(), cosines.columns());
     if (states.columns() % headDim != 0 || 2 * cosines.columns() > headDim) {
       throw new IllegalArgumentException(
           states + " in heads of " + headDim + ", turned by " + cosines);
@@ -153,37 +152,48 @@ final class CpuModel {
     overRows(
         states,
         row -> {
-          int position = at.memory().getAtIndex(JAVA_INT_UNALIGNED, row);
-          long angles = cosines.offset(position, 0);
+          int position = FloatAccess.getInt(at, row);
+          if (position < 0 || position >= cosines.rows()) {
+            throw new IllegalArgumentException("position " + position + " of " + cosines);
+          }
+          long cosine = cosines.offset(position, 0);
+          long sine = sines.offset(position, 0);
           for (long head = 0; head < states.columns(); head += headDim) {
             turn(
                 states.memory(),
                 states.offset(row, head),
                 cosines.memory(),
+                cosine,
                 sines.memory(),
-                angles,
+                sine,
                 cosines.columns());
           }
         });
   }
 
   private static void turn(
-      MemorySegment x, long at, MemorySegment cos, MemorySegment sin, long angles, long half) {
+      MemorySegment x,
+      long at,
+      MemorySegment cos,
+      long cosine,
+      MemorySegment sin,
+      long sine,
+      long half) {
     long bulk = S.loopBound(half);
     long second = at + half * 4;
     for (long i = 0; i < bulk; i += S.length()) {
       FloatVector a = FloatVector.fromMemorySegment(S, x, at + i * 4, LE);
       FloatVector b = FloatVector.fromMemorySegment(S, x, second + i * 4, LE);
-      FloatVector c = FloatVector.fromMemorySegment(S, cos, angles + i * 4, LE);
-      FloatVector s = FloatVector.fromMemorySegment(S, sin, angles + i * 4, LE);
+      FloatVector c = FloatVector.fromMemorySegment(S, cos, cosine + i * 4, LE);
+      FloatVector s = FloatVector.fromMemorySegment(S, sin, sine + i * 4, LE);
       a.mul(c).sub(b.mul(s)).intoMemorySegment(x, at + i * 4, LE);
       b.mul(c).add(a.mul(s)).intoMemorySegment(x, second + i * 4, LE);
     }
     for (long i = bulk; i < half; i++) {
       float a = x.get(JAVA_FLOAT_UNALIGNED, at + i * 4);
       float b = x.get(JAVA_FLOAT_UNALIGNED, second + i * 4);
-      float c = cos.get(JAVA_FLOAT_UNALIGNED, angles + i * 4);
-      float s = sin.get(JAVA_FLOAT_UNALIGNED, angles + i * 4);
+      float c = cos.get(JAVA_FLOAT_UNALIGNED, cosine + i * 4);
+      float s = sin.get(JAVA_FLOAT_UNALIGNED, sine + i * 4);
       x.set(JAVA_FLOAT_UNALIGNED, at + i * 4, a * c - b * s);
       x.set(JAVA_FLOAT_UNALIGNED, second + i * 4, b * c + a * s);
     }
@@ -217,7 +227,9 @@ final class CpuModel {
         });
   }
 
-  /** x / (1 + e^−x) · up. */
+  /**
+   * x / (1 + e^−x) · up, for x < 0 as x · e^x / (1 + e^x) · up, so that no exponential is large.
+   */
   private static void siluRow(
       MemorySegment gate,
       long g,
@@ -227,31 +239,36 @@ final class CpuModel {
       MemorySegment y,
       long to,
       long count) {
-    float unused = Exp.map(gate, g, scratch, 0, count, -1, 0);
+    float unused = Exp.decay(gate, g, 0, scratch, 0, count);
     long bulk = S.loopBound(count);
     for (long i = 0; i < bulk; i += S.length()) {
+      FloatVector x = FloatVector.fromMemorySegment(S, gate, g + i * 4, LE);
       FloatVector e = FloatVector.fromMemorySegment(S, scratch, i * 4, LE);
-      FloatVector.fromMemorySegment(S, gate, g + i * 4, LE)
+      x.blend(x.mul(e), x.compare(VectorOperators.LT, 0f))
           .div(e.add(1f))
           .mul(FloatVector.fromMemorySegment(S, up, u + i * 4, LE))
           .intoMemorySegment(y, to + i * 4, LE);
     }
     for (long i = bulk; i < count; i++) {
       float x = gate.get(JAVA_FLOAT_UNALIGNED, g + i * 4);
-      float silu = x / (1f + scratch.get(JAVA_FLOAT_UNALIGNED, i * 4));
+      float e = scratch.get(JAVA_FLOAT_UNALIGNED, i * 4);
+      float silu = (x < 0 ? x * e : x) / (1f + e);
       y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, silu * up.get(JAVA_FLOAT_UNALIGNED, u + i * 4));
     }
   }
 
   void logProbability(Tensor logits, Tensor targets, Tensor out) {
     HostMatrix from = f32(logits);
-    HostMatrix wanted = HostMatrix.of(targets);
+    HostMatrix wanted = HostMatrix.of(targets).require(DType.I32).require(1, from.rows());
     HostMatrix to = f32(out);
     CpuMoving.requireShape(to, 1, from.rows());
     workers.run(
         from.rows(),
         row -> {
-          int target = wanted.memory().getAtIndex(JAVA_INT_UNALIGNED, row);
+          int target = FloatAccess.getInt(wanted, row);
+          if (target < 0 || target >= from.columns()) {
+            throw new IllegalArgumentException("token " + target + " of " + from);
+          }
           float logit = from.memory().get(JAVA_FLOAT_UNALIGNED, from.offset(row, target));
           double normalizer = logSumExp(from.memory(), from.offset(row, 0), from.columns());
           to.memory().set(JAVA_FLOAT_UNALIGNED, row * 4, (float) (logit - normalizer));
@@ -264,21 +281,38 @@ final class CpuModel {
     double sum = 0;
     for (long block = 0; block < count; block += SUM_BLOCK) {
       long length = Math.min(SUM_BLOCK, count - block);
-      sum += Exp.map(x, from + block * 4, scratch.memory(), 0, length, 1, -max);
+      sum += Exp.decay(x, from + block * 4, max, scratch.memory(), 0, length);
     }
     pool.give(scratch);
     return max + Math.log(sum);
   }
 
+  /**
+   * The largest number; NaNs are skipped. Four running maxima, since each step of one waits for the
+   * step before.
+   */
   static float max(MemorySegment x, long from, long count) {
-    long bulk = S.loopBound(count);
-    FloatVector best = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
-    for (long i = 0; i < bulk; i += S.length()) {
-      best = best.max(FloatVector.fromMemorySegment(S, x, from + i * 4, LE));
+    long step = 4L * S.length();
+    long bulk = count - count % step;
+    FloatVector a = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
+    FloatVector b = a;
+    FloatVector c = a;
+    FloatVector d = a;
+    for (long i = 0; i < bulk; i += step) {
+      long at = from + i * 4;
+      FloatVector v = FloatVector.fromMemorySegment(S, x, at, LE);
+      a = a.blend(v, a.lt(v));
+      v = FloatVector.fromMemorySegment(S, x, at + step, LE);
+      b = b.blend(v, b.lt(v));
+      v = FloatVector.fromMemorySegment(S, x, at + 2 * step, LE);
+      c = c.blend(v, c.lt(v));
+      v = FloatVector.fromMemorySegment(S, x, at + 3 * step, LE);
+      d = d.blend(v, d.lt(v));
     }
-    float max = best.reduceLanes(VectorOperators.MAX);
+    float max = a.max(b).max(c.max(d)).reduceLanes(VectorOperators.MAX);
     for (long i = bulk; i < count; i++) {
-      max = Math.max(max, x.get(JAVA_FLOAT_UNALIGNED, from + i * 4));
+      float v = x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
+      max = max < v ? v : max;
     }
     return max;
   }

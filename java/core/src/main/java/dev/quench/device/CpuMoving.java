@@ -6,7 +6,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
-import dev.quench.tensor.Bfloat16;
 import dev.quench.tensor.DType;
 import java.lang.foreign.MemorySegment;
 
@@ -15,41 +14,46 @@ final class CpuMoving {
   /** Elements that one task moves: enough to be worth a hand-over, little enough to balance. */
   private static final long TASK_ELEMENTS = 1 << 16;
 
-  /** Side of the square that a transposition holds in the first-level cache. */
-  private static final long TILE = 32;
+  /** Side of the tile in which a symmetric matrix is reordered. */
+  private static final long TILE = 64;
+
+  /** Side of the square that a transposition holds in the second-level cache. */
+  private static final long SQUARE = 128;
+
+  /** Not a power of two, so that a column of the square spreads over the cache's sets. */
+  private static final long SQUARE_STRIDE = SQUARE + 16;
 
   private final Workers workers;
+  private final HostPool pool;
 
-  CpuMoving(Workers workers) {
+  CpuMoving(Workers workers, HostPool pool) {
     this.workers = workers;
+    this.pool = pool;
   }
 
   void convert(Tensor source, Tensor target) {
     HostMatrix from = HostMatrix.of(source);
     HostMatrix to = HostMatrix.of(target);
     requireShape(to, from.rows(), from.columns());
-    requireCast(from.dtype(), to.dtype());
-    overRows(
-        from.rows(),
-        from.columns(),
-        row -> castRow(from, from.offset(row, 0), to, to.offset(row, 0), from.columns()));
+    Casts.require(from.dtype(), to.dtype());
+    overRows(from.rows(), from.columns(), row -> castRow(from, row, to, row));
   }
 
   void gatherRows(Tensor source, Tensor index, Tensor target) {
     HostMatrix from = HostMatrix.of(source);
     HostMatrix to = HostMatrix.of(target);
-    HostMatrix rows = HostMatrix.of(index);
+    HostMatrix rows = HostMatrix.of(index).require(DType.I32).require(1, to.rows());
     requireShape(to, rows.columns(), from.columns());
-    requireCast(from.dtype(), to.dtype());
+    Casts.require(from.dtype(), to.dtype());
     overRows(
         to.rows(),
         to.columns(),
         row -> {
-          int wanted = rows.memory().getAtIndex(JAVA_INT_UNALIGNED, row);
+          int wanted = FloatAccess.getInt(rows, row);
           if (wanted < 0 || wanted >= from.rows()) {
             throw new IllegalArgumentException("row " + wanted + " of " + from);
           }
-          castRow(from, from.offset(wanted, 0), to, to.offset(row, 0), from.columns());
+          castRow(from, wanted, to, row);
         });
   }
 
@@ -57,44 +61,65 @@ final class CpuMoving {
     HostMatrix from = HostMatrix.of(source);
     HostMatrix to = HostMatrix.of(target);
     requireShape(to, from.columns(), from.rows());
-    requireCast(from.dtype(), to.dtype());
-    long bands = Math.ceilDiv(to.rows(), TILE);
+    Casts.require(from.dtype(), to.dtype());
+    requireTransposable(to.dtype());
+    long across = Math.ceilDiv(to.columns(), SQUARE);
     workers.run(
-        bands,
-        band -> {
-          long row = band * TILE;
-          long rows = Math.min(TILE, to.rows() - row);
-          for (long column = 0; column < to.columns(); column += TILE) {
-            transposeTile(from, to, row, rows, column, Math.min(TILE, to.columns() - column));
-          }
+        Math.ceilDiv(to.rows(), SQUARE) * across,
+        square -> {
+          long row = square / across * SQUARE;
+          long column = square % across * SQUARE;
+          long rows = Math.min(SQUARE, to.rows() - row);
+          long columns = Math.min(SQUARE, to.columns() - column);
+          HostPool.Buffer buffer = pool.take(to.dtype().bytes(SQUARE * SQUARE_STRIDE));
+          transposeSquare(
+              from.slice(column, columns, row, rows),
+              buffer.memory(),
+              to.slice(row, rows, column, columns));
+          pool.give(buffer);
         });
   }
 
   /** target[i, j] = H[max(index[i], index[j]), min(index[i], index[j])] for i ≤ j. */
   void gatherSymmetric(Tensor lower, Tensor index, Tensor target) {
-    HostMatrix h = HostMatrix.of(lower);
-    HostMatrix to = HostMatrix.of(target);
-    HostMatrix order = HostMatrix.of(index);
+    HostMatrix h = CpuModel.f32(lower);
+    HostMatrix to = CpuModel.f32(target);
     long n = h.rows();
+    HostMatrix order = HostMatrix.of(index).require(DType.I32).require(1, n);
     requireShape(h, n, n);
     requireShape(to, n, n);
     int[] from = new int[Math.toIntExact(n)];
     for (int i = 0; i < n; i++) {
-      from[i] = order.memory().getAtIndex(JAVA_INT_UNALIGNED, i);
+      from[i] = FloatAccess.getInt(order, i);
+      if (from[i] < 0 || from[i] >= n) {
+        throw new IllegalArgumentException("row " + from[i] + " of " + h);
+      }
     }
-    overRows(
-        n,
-        n,
-        row -> {
-          long i = from[(int) row];
-          long out = to.offset(row, 0);
-          for (int column = (int) row; column < n; column++) {
-            long j = from[column];
-            float value =
-                h.memory().get(JAVA_FLOAT_UNALIGNED, h.offset(Math.max(i, j), Math.min(i, j)));
-            to.memory().set(JAVA_FLOAT_UNALIGNED, out + column * 4L, value);
+    // Down a column of H every element lies in a page of its own: a tile stays among few.
+    workers.run(
+        Math.ceilDiv(n, TILE),
+        band -> {
+          int row = (int) (band * TILE);
+          for (int column = row; column < n; column += (int) TILE) {
+            gatherTile(h, from, row, column, to);
           }
         });
+  }
+
+  private static void gatherTile(HostMatrix h, int[] from, int row, int column, HostMatrix to) {
+    MemorySegment x = h.memory();
+    MemorySegment y = to.memory();
+    int endRow = (int) Math.min(from.length, row + TILE);
+    int endColumn = (int) Math.min(from.length, column + TILE);
+    for (int r = row; r < endRow; r++) {
+      long i = from[r];
+      long out = to.offset(r, 0);
+      for (int c = Math.max(r, column); c < endColumn; c++) {
+        long j = from[c];
+        long at = Math.max(i, j) * h.stride() + Math.min(i, j);
+        y.set(JAVA_INT_UNALIGNED, out + c * 4L, x.get(JAVA_INT_UNALIGNED, at * 4));
+      }
+    }
   }
 
   void diagonal(Tensor matrix, Tensor values) {
@@ -135,69 +160,80 @@ final class CpuMoving {
         });
   }
 
-  private static void castRow(
-      HostMatrix from, long fromOffset, HostMatrix to, long toOffset, long count) {
-    MemorySegment x = from.memory();
-    MemorySegment y = to.memory();
-    if (from.dtype() == to.dtype()) {
-      MemorySegment.copy(x, fromOffset, y, toOffset, from.dtype().bytes(count));
-      return;
+  private static void castRow(HostMatrix from, long row, HostMatrix to, long toRow) {
+    Casts.row(
+        from.dtype(),
+        from.memory(),
+        from.offset(row, 0),
+        to.dtype(),
+        to.memory(),
+        to.offset(toRow, 0),
+        from.columns());
+  }
+
+  /**
+   * Casts a square into dense scratch memory, row by row, and transposes from there: so both
+   * matrices are only touched along their rows, and a row length that is a power of two doesn't
+   * hurt.
+   */
+  private static void transposeSquare(HostMatrix from, MemorySegment square, HostMatrix to) {
+    for (long r = 0; r < from.rows(); r++) {
+      Casts.row(
+          from.dtype(),
+          from.memory(),
+          from.offset(r, 0),
+          to.dtype(),
+          square,
+          to.dtype().bytes(r * SQUARE_STRIDE),
+          from.columns());
     }
-    if (from.dtype() == DType.BF16 && to.dtype() == DType.F32) {
-      widen(x, fromOffset, y, toOffset, count);
-    } else if (from.dtype() == DType.F32 && to.dtype() == DType.BF16) {
-      narrow(x, fromOffset, y, toOffset, count);
-    } else {
-      for (long i = 0; i < count; i++) {
-        FloatAccess.set(
-            to.dtype(), y, toOffset, i, FloatAccess.get(from.dtype(), x, fromOffset, i));
+    for (long r = 0; r < to.rows(); r++) {
+      long at = to.offset(r, 0);
+      switch (to.dtype().bits()) {
+        case 8 -> column8(square, r, to.memory(), at, to.columns());
+        case 16 -> column16(square, r, to.memory(), at, to.columns());
+        case 32 -> column32(square, r, to.memory(), at, to.columns());
+        default -> column64(square, r, to.memory(), at, to.columns());
       }
     }
   }
 
-  private static void widen(MemorySegment x, long from, MemorySegment y, long to, long count) {
+  private static void column8(MemorySegment x, long column, MemorySegment y, long to, long count) {
     for (long i = 0; i < count; i++) {
-      y.set(JAVA_INT_UNALIGNED, to + i * 4, x.get(JAVA_SHORT_UNALIGNED, from + i * 2) << 16);
+      y.set(JAVA_BYTE, to + i, x.get(JAVA_BYTE, column + i * SQUARE_STRIDE));
     }
   }
 
-  private static void narrow(MemorySegment x, long from, MemorySegment y, long to, long count) {
+  private static void column16(MemorySegment x, long column, MemorySegment y, long to, long count) {
     for (long i = 0; i < count; i++) {
       y.set(
           JAVA_SHORT_UNALIGNED,
           to + i * 2,
-          Bfloat16.fromFloat(x.get(JAVA_FLOAT_UNALIGNED, from + i * 4)));
+          x.get(JAVA_SHORT_UNALIGNED, (column + i * SQUARE_STRIDE) * 2));
     }
   }
 
-  private static void transposeTile(
-      HostMatrix from, HostMatrix to, long row, long rows, long column, long columns) {
-    MemorySegment x = from.memory();
-    MemorySegment y = to.memory();
-    boolean same = from.dtype() == to.dtype();
-    for (long r = row; r < row + rows; r++) {
-      long out = to.offset(r, 0);
-      for (long c = column; c < column + columns; c++) {
-        if (!same) {
-          FloatAccess.set(
-              to.dtype(), y, out, c, FloatAccess.get(from.dtype(), x, from.offset(c, r), 0));
-          continue;
-        }
-        switch (to.dtype().bits()) {
-          case 8 -> y.set(JAVA_BYTE, out + c, x.get(JAVA_BYTE, from.offset(c, r)));
-          case 16 ->
-              y.set(
-                  JAVA_SHORT_UNALIGNED,
-                  out + c * 2,
-                  x.get(JAVA_SHORT_UNALIGNED, from.offset(c, r)));
-          case 32 ->
-              y.set(JAVA_INT_UNALIGNED, out + c * 4, x.get(JAVA_INT_UNALIGNED, from.offset(c, r)));
-          case 64 ->
-              y.set(
-                  JAVA_LONG_UNALIGNED, out + c * 8, x.get(JAVA_LONG_UNALIGNED, from.offset(c, r)));
-          default -> throw new IllegalArgumentException("no transposition of " + to.dtype());
-        }
-      }
+  private static void column32(MemorySegment x, long column, MemorySegment y, long to, long count) {
+    for (long i = 0; i < count; i++) {
+      y.set(
+          JAVA_INT_UNALIGNED,
+          to + i * 4,
+          x.get(JAVA_INT_UNALIGNED, (column + i * SQUARE_STRIDE) * 4));
+    }
+  }
+
+  private static void column64(MemorySegment x, long column, MemorySegment y, long to, long count) {
+    for (long i = 0; i < count; i++) {
+      y.set(
+          JAVA_LONG_UNALIGNED,
+          to + i * 8,
+          x.get(JAVA_LONG_UNALIGNED, (column + i * SQUARE_STRIDE) * 8));
+    }
+  }
+
+  private static void requireTransposable(DType dtype) {
+    if (dtype.bits() % 8 != 0) {
+      throw new IllegalArgumentException("no transposition of " + dtype);
     }
   }
 
@@ -205,17 +241,5 @@ final class CpuMoving {
     if (matrix.rows() != rows || matrix.columns() != columns) {
       throw new IllegalArgumentException(matrix + " should be [" + rows + ", " + columns + "]");
     }
-  }
-
-  private static void requireCast(DType from, DType to) {
-    boolean floats = isFloat(from) && isFloat(to);
-    boolean integer = from == DType.I8 && to == DType.F32;
-    if (from != to && !floats && !integer) {
-      throw new IllegalArgumentException("no cast from " + from + " to " + to);
-    }
-  }
-
-  private static boolean isFloat(DType dtype) {
-    return dtype == DType.F32 || dtype == DType.BF16 || dtype == DType.F16;
   }
 }

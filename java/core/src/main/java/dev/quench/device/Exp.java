@@ -5,15 +5,15 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * e^x in float32: x = n·ln 2 + r with |r| ≤ ½ ln 2, e^r by its Taylor polynomial of degree 7
- * (truncation below 6·10⁻⁹), then scaled by 2^n in two halves so that results down to the smallest
- * subnormal come out. Vector and scalar take the same steps and give the same bits. Relative error
- * below 3·2⁻²⁴ where the result is normal.
+ * e^−a for a ≥ 0 in float32, which is all that softmax and sigmoid need: a = k·ln 2 + r with |r| ≤
+ * ½ ln 2, e^−r by its Taylor polynomial of degree 7 (truncation below 6·10⁻⁹), then 2^−k by a
+ * subtraction from the exponent. Results down to the smallest subnormal come out, since the
+ * polynomial gives 2⁶⁴·e^−r and the last step, a product with 2⁻⁶⁴, rounds. Vector and scalar take
+ * the same steps and give the same bits. Relative error below 3·2⁻²⁴ where the result is normal.
  */
 final class Exp {
   private static final VectorSpecies<Float> S = VectorShapes.FLOAT;
@@ -21,96 +21,100 @@ final class Exp {
 
   private static final float LOG2_E = 1.44269504f;
 
-  /** ln 2 in two parts; the first has few enough bits that n times it is exact. */
+  /** ln 2 in two parts; the first has few enough bits that k times it is exact. */
   private static final float LN2_HIGH = 0.693359375f;
 
   private static final float LN2_LOW = -2.12194440e-4f;
 
-  /** Beyond these the result is infinity or 0 anyway. */
-  private static final float LARGEST = 89f;
+  /** e^−104 is below half of the smallest subnormal. */
+  private static final float LARGEST = 104f;
 
-  private static final float SMALLEST = -104f;
-
-  /** Adding it rounds to an integer, ties to even. */
+  /**
+   * 1.5·2²³: adding it rounds to an integer, which is the low bits of the sum; the other bits are
+   * gone when that is shifted to where the exponent lies.
+   */
   private static final float ROUND = 12582912f;
 
-  private static final float C2 = 1f / 2;
-  private static final float C3 = 1f / 6;
-  private static final float C4 = 1f / 24;
-  private static final float C5 = 1f / 120;
-  private static final float C6 = 1f / 720;
-  private static final float C7 = 1f / 5040;
+  private static final int EXPONENT = 23;
+
+  private static final float UP = 0x1p64f;
+  private static final float DOWN = 0x1p-64f;
+  private static final float C2 = UP / 2;
+  private static final float C3 = -UP / 6;
+  private static final float C4 = UP / 24;
+  private static final float C5 = -UP / 120;
+  private static final float C6 = UP / 720;
+  private static final float C7 = -UP / 5040;
 
   private Exp() {}
 
   /**
-   * {@code y[i] = e^(sign · x[i] + offset)} for count floats; y may be x.
+   * {@code y[i] = e^−|x[i] − origin|} for count floats; y may be x. NaN stays NaN.
    *
-   * <p>One flat loop on purpose: a helper that takes or returns a vector may not be inlined, and
-   * its vectors are boxed then.
+   * <p>Flat loops on purpose: a helper that takes or returns a vector may not be inlined, and its
+   * vectors are boxed then. Two of them, since turning an int vector into a float vector costs more
+   * than to store the one and load the other.
    *
-   * @param sign 1 or −1
    * @return the sum of y, lane by lane, then across lanes, then the rest
    */
-  static float map(
-      MemorySegment x, long from, MemorySegment y, long to, long count, float sign, float offset) {
+  static float decay(
+      MemorySegment x, long from, float origin, MemorySegment y, long to, long count) {
     long bulk = S.loopBound(count);
-    FloatVector sums = FloatVector.zero(S);
-    FloatVector signs = FloatVector.broadcast(S, sign);
-    FloatVector offsets = FloatVector.broadcast(S, offset);
+    FloatVector round = FloatVector.broadcast(S, ROUND);
     for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector v =
-          FloatVector.fromMemorySegment(S, x, from + i * 4, LE)
-              .fma(signs, offsets)
-              .min(LARGEST)
-              .max(SMALLEST);
-      FloatVector n = v.mul(LOG2_E).add(ROUND).sub(ROUND);
-      FloatVector r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), v);
-      r = n.fma(FloatVector.broadcast(S, -LN2_LOW), r);
-      FloatVector p = r.mul(C7).add(C6);
+      FloatVector a = FloatVector.fromMemorySegment(S, x, from + i * 4, LE).sub(origin).abs();
+      // Not min: Java's orders zeros and NaNs, which takes three times as many instructions.
+      a = a.blend(LARGEST, a.compare(VectorOperators.GT, LARGEST));
+      FloatVector rounded = a.fma(FloatVector.broadcast(S, LOG2_E), round);
+      // Else low bits of a NaN might turn into an exponent.
+      rounded = rounded.blend(round, rounded.compare(VectorOperators.NE, rounded));
+      FloatVector k = rounded.sub(round);
+      FloatVector r = k.fma(FloatVector.broadcast(S, -LN2_HIGH), a);
+      r = k.fma(FloatVector.broadcast(S, -LN2_LOW), r);
+      FloatVector p = r.fma(FloatVector.broadcast(S, C7), FloatVector.broadcast(S, C6));
       p = p.fma(r, FloatVector.broadcast(S, C5));
       p = p.fma(r, FloatVector.broadcast(S, C4));
       p = p.fma(r, FloatVector.broadcast(S, C3));
       p = p.fma(r, FloatVector.broadcast(S, C2));
-      p = p.fma(r, FloatVector.broadcast(S, 1f));
-      p = p.fma(r, FloatVector.broadcast(S, 1f));
-      IntVector exponent = (IntVector) n.convert(VectorOperators.F2I, 0);
-      IntVector half = exponent.lanewise(VectorOperators.ASHR, 1);
-      p = p.mul(half.add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
-      p =
-          p.mul(
-              exponent.sub(half).add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
-      p.intoMemorySegment(y, to + i * 4, LE);
-      sums = sums.add(p);
+      p = p.fma(r, FloatVector.broadcast(S, -UP));
+      p = p.fma(r, FloatVector.broadcast(S, UP));
+      p.reinterpretAsInts()
+          .sub(rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, EXPONENT))
+          .intoMemorySegment(y, to + i * 4, LE);
+    }
+    FloatVector sums = FloatVector.zero(S);
+    for (long i = 0; i < bulk; i += S.length()) {
+      FloatVector e = FloatVector.fromMemorySegment(S, y, to + i * 4, LE).mul(DOWN);
+      e.intoMemorySegment(y, to + i * 4, LE);
+      sums = sums.add(e);
     }
     float sum = sums.reduceLanes(VectorOperators.ADD);
     for (long i = bulk; i < count; i++) {
-      float e = scalar(Math.fma(x.get(JAVA_FLOAT_UNALIGNED, from + i * 4), sign, offset));
+      float e = decay(Math.abs(x.get(JAVA_FLOAT_UNALIGNED, from + i * 4) - origin));
       y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, e);
       sum += e;
     }
     return sum;
   }
 
-  static float scalar(float x) {
-    float v = Math.max(Math.min(x, LARGEST), SMALLEST);
-    if (Float.isNaN(v)) {
-      return v;
+  /** e^−a for a ≥ 0. */
+  static float decay(float a) {
+    if (Float.isNaN(a)) {
+      return a;
     }
-    float n = v * LOG2_E + ROUND - ROUND;
-    float r = Math.fma(n, -LN2_HIGH, v);
-    r = Math.fma(n, -LN2_LOW, r);
-    float p = r * C7 + C6;
+    float clamped = Math.min(a, LARGEST);
+    float rounded = Math.fma(clamped, LOG2_E, ROUND);
+    float k = rounded - ROUND;
+    float r = Math.fma(k, -LN2_HIGH, clamped);
+    r = Math.fma(k, -LN2_LOW, r);
+    float p = Math.fma(r, C7, C6);
     p = Math.fma(p, r, C5);
     p = Math.fma(p, r, C4);
     p = Math.fma(p, r, C3);
     p = Math.fma(p, r, C2);
-    p = Math.fma(p, r, 1f);
-    p = Math.fma(p, r, 1f);
-    int exponent = (int) n;
-    int half = exponent >> 1;
-    float first = Float.intBitsToFloat((half + 127) << 23);
-    float second = Float.intBitsToFloat((exponent - half + 127) << 23);
-    return p * first * second;
+    p = Math.fma(p, r, -UP);
+    p = Math.fma(p, r, UP);
+    int scaled = Float.floatToRawIntBits(p) - (Float.floatToRawIntBits(rounded) << EXPONENT);
+    return Float.intBitsToFloat(scaled) * DOWN;
   }
 }
