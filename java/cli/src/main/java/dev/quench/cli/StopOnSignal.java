@@ -19,9 +19,10 @@ final class StopOnSignal {
             if (cancellation.requested()) {
               Runtime.getRuntime().halt(Main.FAILED);
             }
+            // First of all: printing may block, if nobody reads it.
+            cancellation.request();
             System.err.println(
                 "\nquench: stopping after the current step; once more to stop at once.");
-            cancellation.request();
           });
     }
     return cancellation;

@@ -35,9 +35,17 @@ public final class Journal implements AutoCloseable {
     this.finished = List.copyOf(finished);
   }
 
-  /** True if a run left a journal in that folder. */
+  /**
+   * True if a run left a journal in that folder. One that was killed before the first line was
+   * whole left nothing.
+   */
   public static boolean exists(Path folder) {
-    return Files.isRegularFile(folder.resolve(FILE));
+    Path file = folder.resolve(FILE);
+    try {
+      return Files.isRegularFile(file) && indexOf(Files.readAllBytes(file), '\n', 0) >= 0;
+    } catch (IOException e) {
+      throw new InvalidInputException(file + " can't be read: " + Json.reason(e) + ".", e);
+    }
   }
 
   /**
@@ -88,7 +96,7 @@ public final class Journal implements AutoCloseable {
         throw new InvalidInputException(
             "%s says nothing; delete %s and start anew.".formatted(file, folder));
       }
-      checkIdentity(file, lines.removeFirst(), identity);
+      requireIdentity(file, lines.removeFirst(), identity);
       FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE);
       channel.truncate(intact);
       channel.position(intact);
@@ -98,7 +106,16 @@ public final class Journal implements AutoCloseable {
     }
   }
 
-  private static void checkIdentity(
+  /**
+   * Checks that a journal is of this run.
+   *
+   * @throws InvalidInputException if it is of another run; the message says what differs
+   */
+  public static void requireSame(Path folder, SortedMap<String, String> identity) {
+    resume(folder, identity).close();
+  }
+
+  private static void requireIdentity(
       Path file, ObjectNode found, SortedMap<String, String> identity) {
     Set<String> names = new TreeSet<>(identity.keySet());
     names.addAll(found.propertyNames());

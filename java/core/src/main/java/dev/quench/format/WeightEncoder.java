@@ -22,8 +22,10 @@ public final class WeightEncoder {
 
   /**
    * @param weight its codes are I8 or F8_E4M3, or, of a packed format, already packed I32
+   * @param original what it was made of
+   * @throws dev.quench.InvalidInputException if a scale isn't finite, because the original isn't
    */
-  public void encode(QuantizedWeight weight, WeightLayout layout) {
+  public void encode(QuantizedWeight weight, WeightLayout layout, HostTensor original) {
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
       for (OutputTensor output : layout.tensors()) {
@@ -33,6 +35,7 @@ public final class WeightEncoder {
           device.download(codes(weight, layout, scope), host);
         } else if (output.name().equals(layout.scaleName())) {
           device.download(weight.scale(), host);
+          FiniteCheck.requireFinite(host, original, layout);
         } else if (output.name().equals(layout.zeroPointName())) {
           device.download(zeroPoint(weight, layout, scope), host);
         } else {

@@ -91,6 +91,12 @@ public final class Compressor {
 
   /** Nothing to resume here: it is over sooner than it could be read back. */
   private void dataFree() {
+    Path partial = CheckpointWriter.partialFolder(request.output());
+    if (request.resume() && Journal.exists(partial)) {
+      throw new InvalidInputException(
+          "%s is of a run with another recipe, one that calibrates, so it can't be resumed; repeat that run's options, or delete it and start anew."
+              .formatted(partial));
+    }
     if (request.resume()) {
       Path partial = CheckpointWriter.partialFolder(request.output());
       if (Journal.exists(partial)) {
@@ -118,9 +124,12 @@ public final class Compressor {
 
   private void calibrated() {
     List<Batch> batches = request.batches();
-    boolean resuming =
-        request.resume() && Journal.exists(CheckpointWriter.partialFolder(request.output()));
-    if (request.resume() && !resuming) {
+    Path partial = CheckpointWriter.partialFolder(request.output());
+    boolean resuming = request.resume() && Journal.exists(partial);
+    if (resuming) {
+      // Before the files are compared with the layout, which another recipe changes too.
+      Journal.requireSame(partial, identity());
+    } else if (request.resume()) {
       CheckpointWriter.discard(request.output());
     }
     CheckpointWriter writer =
@@ -128,9 +137,7 @@ public final class Compressor {
     boolean keep = resuming;
     try (writer;
         Journal journal =
-            resuming
-                ? Journal.resume(writer.partial(), identity())
-                : Journal.create(writer.partial(), identity())) {
+            resuming ? Journal.resume(partial, identity()) : Journal.create(partial, identity())) {
       int done = restore(journal, writer);
       keep |= done > 0;
       try (ActivationStore store = openStore(batches);

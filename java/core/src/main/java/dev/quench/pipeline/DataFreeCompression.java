@@ -101,7 +101,7 @@ final class DataFreeCompression {
           layout.packed()
               ? Rtn.solvePacked(device, weight, module.weights(), scope)
               : Rtn.solve(device, weight, module.weights(), scope);
-      encoder.encode(result, layout);
+      encoder.encode(result, layout, original);
       device.synchronize();
     }
   }

@@ -16,6 +16,7 @@ import dev.quench.modifier.QuantizedWeight;
 import dev.quench.modifier.Rtn;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.recipe.GptqSpec;
+import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -209,7 +210,8 @@ final class LayerCompressor {
     boolean wantsGptq = plan.modifier() instanceof GptqSpec;
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
-      Tensor original = scope.upload(originals.read(plan.linear().weight(), arena));
+      HostTensor stored = originals.read(plan.linear().weight(), arena);
+      Tensor original = scope.upload(stored);
       QuantizedWeight result;
       double loss = Double.NaN;
       if (gptq.isPresent()) {
@@ -219,7 +221,7 @@ final class LayerCompressor {
       } else {
         result = Rtn.solve(device, original, args, scope);
       }
-      encoder.encode(result, plan.layout());
+      encoder.encode(result, plan.layout(), stored);
       if (gptq.isPresent() || propagation == Propagation.STEP) {
         device.dequantize(result.codes(), result.scale(), result.zeroPoint(), args, weight);
       }
