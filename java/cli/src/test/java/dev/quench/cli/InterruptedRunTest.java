@@ -12,7 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Runs that are killed or interrupted, and what the same command with --resume makes of them. */
 class InterruptedRunTest {
-  private static final int LAYERS = 5;
+  private static final int LAYERS = 4;
 
   @TempDir private static Path shared;
   @TempDir private Path temp;
@@ -24,7 +24,7 @@ class InterruptedRunTest {
   @BeforeAll
   static void uninterrupted() throws IOException {
     model = new TinyModel(LAYERS).write(shared.resolve("model"));
-    rows = TinyModel.writeRows(shared.resolve("rows.jsonl"), 64, 128);
+    rows = TinyModel.writeRows(shared.resolve("rows.jsonl"), 32, 64);
     modelFiles = Folders.sha256(model);
     Path output = shared.resolve("out");
     Quench.run(gptq(output)).succeeded();
