@@ -49,7 +49,6 @@ public interface Device extends AutoCloseable {
   void close();
 
   // ---- moving
-  // -------------------------------------------------------------------------------------------------------
 
   /**
    * {@code target = source}, element by element, cast to the target's dtype. Exact. Among F32, F16
@@ -81,7 +80,6 @@ public interface Device extends AutoCloseable {
   void setDiagonal(Tensor values, Tensor matrix);
 
   // ---- matrix products
-  // ----------------------------------------------------------------------------------------------
 
   /**
    * {@code c = alpha · op(a) · op(b) + beta · c}, all F32, {@code op} a transposition where asked
@@ -122,7 +120,6 @@ public interface Device extends AutoCloseable {
   void invertUpper(Tensor r);
 
   // ---- quantization (exact)
-  // -----------------------------------------------------------------------------------------
 
   /**
    * Smallest and largest element of each block of {@code blockRows × blockColumns}; blocks at the
@@ -172,7 +169,6 @@ public interface Device extends AutoCloseable {
   void unpack(Tensor packed, int bits, Tensor codes);
 
   // ---- solvers
-  // ------------------------------------------------------------------------------------------------------
 
   /**
    * Rounds one block of columns with error feedback: the inner loop of GPTQ (Frantar et al. 2022,
@@ -214,7 +210,6 @@ public interface Device extends AutoCloseable {
       Tensor loss);
 
   // ---- model
-  // --------------------------------------------------------------------------------------------------------
 
   /** {@code y += x}, F32, same shape. Exact. */
   void add(Tensor x, Tensor y);

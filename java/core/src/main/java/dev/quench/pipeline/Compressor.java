@@ -87,7 +87,6 @@ public final class Compressor {
   }
 
   // ---- without data
-  // -------------------------------------------------------------------------------------------------
 
   /** Nothing to resume here: it is over sooner than it could be read back. */
   private void dataFree() {
@@ -98,12 +97,6 @@ public final class Compressor {
               .formatted(partial));
     }
     if (request.resume()) {
-      Path partial = CheckpointWriter.partialFolder(request.output());
-      if (Journal.exists(partial)) {
-        throw new InvalidInputException(
-            "%s is left of a run with another recipe, one that calibrates, so it can't be resumed; repeat that run's options, or delete %s and start anew."
-                .formatted(partial, partial));
-      }
       CheckpointWriter.discard(request.output());
     }
     CheckpointWriter writer = CheckpointWriter.create(request.output(), plan.layout());
@@ -120,7 +113,6 @@ public final class Compressor {
   }
 
   // ---- with calibration
-  // ---------------------------------------------------------------------------------------------
 
   private void calibrated() {
     List<Batch> batches = request.batches();
@@ -133,7 +125,9 @@ public final class Compressor {
       CheckpointWriter.discard(request.output());
     }
     CheckpointWriter writer =
-        resuming ? reopen() : CheckpointWriter.create(request.output(), plan.layout());
+        resuming
+            ? CheckpointWriter.reopen(request.output(), plan.layout())
+            : CheckpointWriter.create(request.output(), plan.layout());
     boolean keep = resuming;
     try (writer;
         Journal journal =
@@ -161,15 +155,6 @@ public final class Compressor {
     } catch (QuenchException e) {
       throw afterFailure(e, writer, keep && !(e instanceof InvalidInputException && !resuming));
     }
-  }
-
-  /**
-   * Goes on with what an earlier run left. The journal is asked first: it can say what differs
-   * where the writer only sees that something does.
-   */
-  private CheckpointWriter reopen() {
-    Journal.resume(CheckpointWriter.partialFolder(request.output()), identity()).close();
-    return CheckpointWriter.reopen(request.output(), plan.layout());
   }
 
   /** What is left of a failed run: a folder that can be resumed, or nothing. */
