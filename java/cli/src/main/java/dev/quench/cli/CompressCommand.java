@@ -146,6 +146,9 @@ final class CompressCommand implements Callable<Integer> {
   public Integer call() {
     ProgressListener listener = run.progress();
     Cancellation cancellation = StopOnSignal.install();
+    if (maxFallbacks < 0) {
+      throw new InvalidInputException("--max-fallbacks can't be negative.");
+    }
     CheckpointWriter.checkOutput(output, model);
     CompressRequest draft = request(recipe(), Optional.empty());
     CompressionPlan plan = CompressionPlan.of(draft);

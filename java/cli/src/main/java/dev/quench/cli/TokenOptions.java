@@ -1,5 +1,6 @@
 package dev.quench.cli;
 
+import dev.quench.InvalidInputException;
 import dev.quench.calibration.CalibrationData;
 import dev.quench.calibration.CalibrationReader;
 import dev.quench.calibration.DataOptions;
@@ -55,6 +56,9 @@ final class TokenOptions {
   private DataOptions.Packing packing = DataOptions.Packing.ROWS;
 
   int batchTokens() {
+    if (batchTokens < 1) {
+      throw new InvalidInputException("--batch-tokens must be at least 1, not " + batchTokens + ".");
+    }
     return batchTokens;
   }
 
