@@ -57,7 +57,8 @@ final class TokenOptions {
 
   int batchTokens() {
     if (batchTokens < 1) {
-      throw new InvalidInputException("--batch-tokens must be at least 1, not " + batchTokens + ".");
+      throw new InvalidInputException(
+          "--batch-tokens must be at least 1, not " + batchTokens + ".");
     }
     return batchTokens;
   }
