@@ -812,6 +812,39 @@ final class DeviceParityTest {
 
   @ParameterizedTest
   @FieldSource("DEVICES")
+  void round(Subject subject) {
+    try (Parity parity = new Parity(subject.open)) {
+      for (int[] shape : SHAPES) {
+        for (Kind kind : Kind.values()) {
+          for (DType dtype : List.of(DType.BF16, DType.F16)) {
+            parity.exact(
+                kind + " to " + dtype,
+                (d, t) -> d.round(t[0], dtype),
+                floats(F32, shape[0], shape[1], kind, 1).inPlace());
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("DEVICES")
+  void scaleColumns(Subject subject) {
+    try (Parity parity = new Parity(subject.open)) {
+      for (int[] shape : SHAPES) {
+        for (Kind kind : Kind.values()) {
+          parity.exact(
+              "" + kind,
+              (d, t) -> d.scaleColumns(t[0], t[1]),
+              floats(F32, 1, shape[1], kind, 1),
+              floats(F32, shape[0], shape[1], kind, 2).inPlace());
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("DEVICES")
   void addRow(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {

@@ -116,7 +116,7 @@ class DeterminismTest {
             .collect(Collectors.joining());
     assertThat(Golden.sha256(sums.getBytes(StandardCharsets.UTF_8)))
         .as(sums)
-        .isEqualTo("2a266949aab87f68e6cf678853ecab6d696ea74eb731cdc9b9ffa751965286d8");
+        .isEqualTo("4e776328b3a4285b749c3b41e4276a6fc841414147fb41471f7f9a2a2aa33a59");
   }
 
   private SortedMap<String, String> run(int threads, String name, Propagation propagation) {
