@@ -6,11 +6,16 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import tools.jackson.core.type.TypeReference;
+import tools.jackson.databind.json.JsonMapper;
 
 /** Makes token rows of a calibration file. */
 public final class CalibrationReader {
+  private static final JsonMapper JSON = new JsonMapper();
+
   /** A row shorter than that predicts nothing. */
   private static final int MIN_TOKENS = 2;
 
@@ -134,7 +139,7 @@ public final class CalibrationReader {
           case DocumentSource.Messages chat ->
               encoder
                   .tokenizer()
-                  .encode(encoder.template().render(chat.messages(), chat.where()), false);
+                  .encode(encoder.template().render(conversation(chat), chat.where()), false);
         };
     for (int id : ids) {
       if (id >= vocabularySize) {
@@ -144,6 +149,10 @@ public final class CalibrationReader {
       }
     }
     return ids;
+  }
+
+  private static List<Map<String, Object>> conversation(DocumentSource.Messages chat) {
+    return JSON.convertValue(chat.messages(), new TypeReference<List<Map<String, Object>>>() {});
   }
 
   /** Opens the tokenizer and the chat template when they are first needed. */

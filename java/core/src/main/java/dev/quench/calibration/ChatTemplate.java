@@ -3,9 +3,10 @@ package dev.quench.calibration;
 import com.hubspot.jinjava.Jinjava;
 import com.hubspot.jinjava.JinjavaConfig;
 import com.hubspot.jinjava.LegacyOverrides;
+import com.hubspot.jinjava.el.JinjavaInterpreterResolver;
+import com.hubspot.jinjava.interpret.Context;
 import com.hubspot.jinjava.interpret.RenderResult;
 import com.hubspot.jinjava.interpret.TemplateError;
-import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
 import dev.quench.InvalidInputException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,132 +15,173 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
+import jinjava.javax.el.CompositeELResolver;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.MissingNode;
 
 /**
- * Renders a conversation as the text that a model was trained on, by the Jinja template that comes
- * with it.
+ * The template by which a model writes conversations as text. Templates are Jinja; see {@link
+ * TemplateDialect} and {@link PythonValues} for where the engine is brought in line with Python's.
+ * A template that can't be rendered faithfully is an error.
  */
 public final class ChatTemplate {
+  private static final String CONFIG = "tokenizer_config.json";
+  private static final String FILE = "chat_template.jinja";
+  private static final List<String> TOKENS =
+      List.of("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token");
+
   private static final JsonMapper JSON = new JsonMapper();
 
-  /** The engine takes no notice of the condition, and would render another text without a word. */
-  private static final Pattern FILTERED_LOOP =
-      Pattern.compile("\\{%[-+]?\\s*for\\s[^%]*?\\sin\\s[^%]*?\\sif\\s");
-
-  private final Jinjava jinja;
   private final String template;
-  private final Map<String, Object> specialTokens;
+  private final String name;
+  private final Map<String, String> tokens;
+  private final Jinjava engine;
 
-  private ChatTemplate(String template, Map<String, Object> specialTokens) {
-    this.template = JinjaWhitespace.resolve(template);
-    this.specialTokens = specialTokens;
-    this.jinja =
-        new Jinjava(
-            JinjavaConfig.newBuilder()
-                .withLegacyOverrides(
-                    LegacyOverrides.newBuilder()
-                        .withWhitespaceRequiredWithinTokens(false)
-                        .withUsePyishObjectMapper(true)
-                        .withKeepNullableLoopValues(true)
-                        .build())
-                .build());
-    jinja
-        .getGlobalContext()
-        .registerFunction(
-            new ELFunctionDefinition(
-                "", "raise_exception", ChatTemplate.class, "raiseException", String.class));
+  private ChatTemplate(String template, String name, Map<String, String> tokens) {
+    this.name = name;
+    this.tokens = Map.copyOf(tokens);
+    engine = engine();
+    Context library = engine.getGlobalContext();
+    this.template =
+        TemplateDialect.rewrite(
+            template,
+            name,
+            filter -> library.getFilter(filter) != null,
+            test -> library.getExpTest(test) != null);
   }
 
   /**
-   * @throws InvalidInputException if the model has no template
+   * Reads chat_template.jinja, or what tokenizer_config.json says, of a model.
+   *
+   * @throws InvalidInputException if the model has no template, or one that can't be read
    */
-  static ChatTemplate open(Path modelFolder) {
-    JsonNode config = tokenizerConfig(modelFolder);
-    Map<String, Object> specialTokens = new HashMap<>();
-    for (String name : List.of("bos_token", "eos_token", "unk_token", "pad_token")) {
-      JsonNode token = config.path(name);
-      String text = token.isObject() ? token.path("content").asString("") : token.asString("");
-      specialTokens.put(name, text);
+  public static ChatTemplate open(Path folder) {
+    JsonNode config = config(folder.resolve(CONFIG));
+    Map<String, String> tokens = new HashMap<>();
+    for (String token : TOKENS) {
+      JsonNode node = config.path(token);
+      JsonNode content = node.isObject() ? node.path("content") : node;
+      if (content.isString()) {
+        tokens.put(token, content.stringValue());
+      }
     }
     String template =
-        fromFile(modelFolder.resolve("chat_template.jinja"))
-            .or(() -> fromConfig(config.path("chat_template")))
+        file(folder.resolve(FILE))
+            .or(() -> configured(config))
             .orElseThrow(
                 () ->
                     new InvalidInputException(
-                        "%s has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), so rows with messages can't be used; give rows with text."
-                            .formatted(modelFolder)));
-    if (FILTERED_LOOP.matcher(template).find()) {
-      throw new InvalidInputException(
-          "the chat template of %s has a loop with a condition ({%% for … if … %%}), which isn't supported; give rows with text."
-              .formatted(modelFolder));
-    }
-    return new ChatTemplate(template, specialTokens);
-  }
-
-  private static JsonNode tokenizerConfig(Path modelFolder) {
-    Path file = modelFolder.resolve("tokenizer_config.json");
-    if (!Files.isRegularFile(file)) {
-      return JSON.createObjectNode();
-    }
-    try {
-      return JSON.readTree(Files.readString(file));
-    } catch (IOException | JacksonException e) {
-      throw new InvalidInputException(file + " can't be read: " + e.getMessage() + ".", e);
-    }
-  }
-
-  private static Optional<String> fromFile(Path file) {
-    if (!Files.isRegularFile(file)) {
-      return Optional.empty();
-    }
-    try {
-      return Optional.of(Files.readString(file));
-    } catch (IOException e) {
-      throw new InvalidInputException(file + " can't be read: " + e.getMessage() + ".", e);
-    }
-  }
-
-  /** A template, or a list of named ones. */
-  private static Optional<String> fromConfig(JsonNode entry) {
-    if (entry.isString()) {
-      return Optional.of(entry.asString());
-    }
-    for (JsonNode named : entry) {
-      if (named.path("name").asString("").equals("default")) {
-        return Optional.of(named.path("template").asString());
-      }
-    }
-    return Optional.empty();
+                        folder
+                            + " has no chat template, neither "
+                            + FILE
+                            + " nor chat_template in "
+                            + CONFIG
+                            + ": messages can't be written as text. Give the calibration rows as text."));
+    return new ChatTemplate(template, folder.toString(), tokens);
   }
 
   /**
-   * @param messages an array of objects with {@code role} and {@code content}
-   * @param where where they stand, for messages to the user
-   * @throws InvalidInputException if the template refuses them
+   * Writes a conversation as text, without the prompt for a further answer.
+   *
+   * @param messages each with {@code role}, {@code content} and whatever else the template knows:
+   *     strings, numbers, booleans, null, lists and maps, as of JSON
+   * @param where the conversation comes from, for messages
+   * @throws InvalidInputException if the template refuses the conversation, or can't be rendered
    */
-  String render(JsonNode messages, String where) {
-    Map<String, @Nullable Object> bindings = new HashMap<>(specialTokens);
-    bindings.put("messages", JSON.convertValue(messages, List.class));
-    bindings.put("add_generation_prompt", false);
-    bindings.put("tools", null);
-    RenderResult result = jinja.renderForResult(template, bindings);
-    for (TemplateError error : result.getErrors()) {
-      if (error.getSeverity() == TemplateError.ErrorType.FATAL) {
-        throw new InvalidInputException(
-            where + ": the chat template can't render these messages: " + error.getMessage() + ".");
-      }
-    }
+  public String render(List<Map<String, Object>> messages, String where) {
+    Map<String, Object> variables = new HashMap<>();
+    TOKENS.forEach(token -> variables.put(token, new PythonValues.Missing(token)));
+    variables.putAll(tokens);
+    variables.put("messages", PythonValues.list(messages));
+    variables.put("add_generation_prompt", false);
+    variables.put("tools", PythonValues.None.NONE);
+    variables.put("documents", PythonValues.None.NONE);
+    RenderResult result = engine.renderForResult(template, variables);
+    Optional<String> failure = result.getErrors().stream().findFirst().map(ChatTemplate::reason);
+    failure
+        .or(() -> PythonValues.misused(result.getOutput()))
+        .ifPresent(
+            reason -> {
+              throw new InvalidInputException(
+                  where
+                      + ": the chat template of "
+                      + name
+                      + " can't write this conversation: "
+                      + reason
+                      + ".");
+            });
     return result.getOutput();
   }
 
-  /** What templates call to refuse a conversation. */
-  public static String raiseException(String message) {
-    throw new IllegalArgumentException(message);
+  private static String reason(TemplateError error) {
+    for (Throwable cause = error.getException(); cause != null; cause = cause.getCause()) {
+      if (cause instanceof TemplateLibrary.RaisedException
+          || cause instanceof PythonValues.MisusedException) {
+        return String.valueOf(cause.getMessage());
+      }
+    }
+    return String.valueOf(error.getMessage());
+  }
+
+  private static Jinjava engine() {
+    LegacyOverrides python =
+        LegacyOverrides.newBuilder()
+            .withEvaluateMapKeys(true)
+            .withIterateOverMapKeys(true)
+            .withUseNaturalOperatorPrecedence(true)
+            .withParseWhitespaceControlStrictly(true)
+            .withAllowAdjacentTextNodes(true)
+            .withKeepNullableLoopValues(true)
+            .build();
+    CompositeELResolver resolver = new CompositeELResolver();
+    resolver.add(new PythonMethods());
+    resolver.add(JinjavaInterpreterResolver.DEFAULT_RESOLVER_READ_ONLY);
+    Jinjava jinjava =
+        new Jinjava(
+            JinjavaConfig.newBuilder()
+                .withLegacyOverrides(python)
+                .withNestedInterpretationEnabled(false)
+                .withElResolver(resolver)
+                .build());
+    TemplateLibrary.register(jinjava.getGlobalContext());
+    return jinjava;
+  }
+
+  private static JsonNode config(Path file) {
+    return file(file)
+        .map(
+            json -> {
+              try {
+                return JSON.readTree(json);
+              } catch (JacksonException e) {
+                throw new InvalidInputException(
+                    file + " isn't valid JSON: " + e.getOriginalMessage() + ".", e);
+              }
+            })
+        .orElseGet(MissingNode::getInstance);
+  }
+
+  private static Optional<String> file(Path file) {
+    try {
+      return Files.isRegularFile(file)
+          ? Optional.of(Utf8.decode(Files.readAllBytes(file), file.toString()))
+          : Optional.empty();
+    } catch (IOException e) {
+      throw new InvalidInputException(file + " can't be read: " + e + ".", e);
+    }
+  }
+
+  /** The template of tokenizer_config.json: a string, or the one called default of a list. */
+  private static Optional<String> configured(JsonNode config) {
+    JsonNode node = config.path("chat_template");
+    if (node.isString()) {
+      return Optional.of(node.stringValue());
+    }
+    return node.valueStream()
+        .filter(entry -> entry.path("name").stringValue("").equals("default"))
+        .map(entry -> entry.path("template").stringValue(""))
+        .findFirst();
   }
 }
