@@ -109,6 +109,8 @@ final class Quench implements AutoCloseable {
 
   private static List<String> command(List<String> flags, Object... args) {
     List<String> command = new ArrayList<>();
+    // A shell that starts the tests in the background may have made them ignore Ctrl-C.
+    command.addAll(List.of("env", "--default-signal=INT"));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
         List.of(

@@ -172,7 +172,10 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     }
     try (Stream<Path> content = Files.list(partial)) {
       List<Path> files = content.toList();
-      boolean weights = files.stream().anyMatch(file -> file.toString().endsWith(".safetensors"));
+      boolean weights =
+          files.stream()
+              .anyMatch(
+                  file -> file.toString().endsWith(".safetensors") || file.endsWith(Journal.FILE));
       if (files.stream().anyMatch(Files::isDirectory) || (!weights && !files.isEmpty())) {
         throw new InvalidInputException(
             "%s isn't what Quench left there; move it, or give another -o.".formatted(partial));
