@@ -5,6 +5,6 @@ public final class CancelledException extends QuenchException {
   private static final long serialVersionUID = 1L;
 
   public CancelledException() {
-    super("interrupted");
+    super("the run was interrupted.");
   }
 }
