@@ -122,7 +122,7 @@ final class CpuModel {
       FloatVector v = FloatVector.fromMemorySegment(S, x, from + i * 4, LE);
       squares = v.fma(v, squares);
     }
-    float sum = squares.reduceLanes(VectorOperators.ADD);
+    float sum = FixedOrder.sum(squares.toArray());
     for (long i = bulk; i < count; i++) {
       float v = x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
       sum = Math.fma(v, v, sum);

@@ -88,7 +88,7 @@ final class Exp {
       e.intoMemorySegment(y, to + i * 4, LE);
       sums = sums.add(e);
     }
-    float sum = sums.reduceLanes(VectorOperators.ADD);
+    float sum = FixedOrder.sum(sums.toArray());
     for (long i = bulk; i < count; i++) {
       float e = decay(Math.abs(x.get(JAVA_FLOAT_UNALIGNED, from + i * 4) - origin));
       y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, e);
