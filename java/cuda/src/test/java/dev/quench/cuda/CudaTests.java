@@ -25,13 +25,8 @@ public final class CudaTests {
   }
 
   static void require() {
-    if (KernelImages.load().isEmpty()) {
-      missing("the kernels weren't compiled");
-    }
-    try {
-      CudaDriver.load();
-    } catch (CudaException e) {
-      missing(String.valueOf(e.getMessage()));
+    if (CudaProbe.first() instanceof CudaProbe.Unusable(String reason)) {
+      missing(reason);
     }
   }
 
