@@ -48,6 +48,7 @@ static_assert(sizeof(TensorMap) == 128, "a CUtensorMap has 128 bytes");
 template <class T>
 class Groups {
  public:
+  bool empty() const { return items_.empty(); }
   void add(const T& item) { items_.push_back(item); }
   void commit() { ends_.push_back(items_.size()); }
 
@@ -99,7 +100,8 @@ struct PendingRead {
   uint64_t checksum;
 };
 
-// A thread's asynchronous operations. They have the latest effect that PTX allows: at the wait.
+// A thread's asynchronous operations. They have the latest effect that PTX allows: at the wait. A thread must not
+// exit with bulk stores that it has not waited for.
 struct AsyncState {
   Groups<AsyncCopy> copies;
   Groups<BulkCopy> bulkStores;
@@ -115,8 +117,9 @@ struct Thread {
   Warp* warp;         // the runtime's
   AsyncState* async;  // made by async(), deleted when the thread ends
   const void* where;  // return address of the last wait, for reports
-  unsigned state;     // the scheduler's
+  unsigned state;     // the scheduler's, like those below
   unsigned barrierId;
+  int reduced;
 };
 
 struct Block {
@@ -126,8 +129,6 @@ struct Block {
   unsigned char* shared;  // 1024-byte aligned
   size_t sharedBytes;     // static and dynamic
   size_t dynamicBytes;
-  // Bulk loads in flight: an mbarrier wait delivers those that it waits for. None may be left when the block ends.
-  std::vector<BulkCopy> bulkLoads;
 };
 
 // Initial-exec: fibers never leave their OS thread, and two pointers fit any process's static TLS.
@@ -158,8 +159,34 @@ STANDIN_API uint32_t activeMask();
 // if nothing but such loops has run for very long.
 STANDIN_API void yield();
 
+// Tells that what such a loop waited for has happened.
+STANDIN_API void progress();
+
 // Ends the launch with CUDA_ERROR_LAUNCH_FAILED; the message goes to stderr with kernel, block and thread.
 [[noreturn]] STANDIN_API void fail(const char* message);
+
+// ---- mbarrier: 8 bytes of shared memory. Phases are known by their parity; the first has parity 0.
+
+STANDIN_API void mbarrierInit(uint64_t address, uint32_t count);
+STANDIN_API void mbarrierInvalidate(uint64_t address);
+
+// The current phase completes when all its arrivals have come and as many bytes as are expected.
+STANDIN_API void mbarrierExpect(uint64_t address, uint32_t bytes);
+STANDIN_API void mbarrierComplete(uint64_t address, uint32_t bytes);
+
+// Returns the state before the arrival, whose lowest bit is the parity of the phase.
+STANDIN_API uint64_t mbarrierArrive(uint64_t address, uint32_t count);
+
+// True if the phase of this parity is over. Doesn't wait: a waiting loop delivers bulk loads and yields.
+STANDIN_API bool mbarrierTest(uint64_t address, uint32_t parity);
+
+// ---- bulk loads in flight to this block's shared memory
+
+STANDIN_API void bulkLoadIssue(const BulkCopy& load);
+
+// Takes one of those that report to a barrier; false if there is none. Who takes it copies the bytes and calls
+// mbarrierComplete. None may be left when the block ends.
+STANDIN_API bool bulkLoadTake(uint64_t barrier, BulkCopy* load);
 
 // ---- asynchronous operations. Inline, so that sanitizers see the accesses in the kernel that makes them.
 
