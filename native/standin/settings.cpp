@@ -37,13 +37,17 @@ long long setting(const char* name, long long otherwise) {
   char* end = nullptr;
   const long long number = strtoll(value.c_str(), &end, 0);
   if (*end != '\0') {
-    fprintf(stderr, "[standin] STANDIN_%s=%s is not a number\n", name, value.c_str());
-    abort();
+    badSetting(name, value);
   }
   return number;
 }
 
 bool enabled(const char* name) { return setting(name, 0LL) != 0; }
+
+void badSetting(const char* name, const std::string& value) {
+  fprintf(stderr, "[standin] STANDIN_%s=%s means nothing\n", name, value.c_str());
+  abort();
+}
 
 }  // namespace standin
 

@@ -10,10 +10,13 @@ namespace standin {
 // The value of STANDIN_<name>, or "" if it isn't set.
 std::string setting(const char* name);
 
-// The same as a number; a value that isn't a number ends the process, since a test that ignores its knob proves nothing.
+// The same as a number. Any other value ends the process: a test whose knob is ignored proves nothing.
 long long setting(const char* name, long long otherwise);
 
 bool enabled(const char* name);
+
+// Ends the process: the knob has a value that nobody knows.
+[[noreturn]] void badSetting(const char* name, const std::string& value);
 
 }  // namespace standin
 
