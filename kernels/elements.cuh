@@ -1,0 +1,136 @@
+// Element types, casts, and four elements at a time.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+namespace quench {
+
+__device__ inline float toFloat(float x) { return x; }
+__device__ inline float toFloat(__half x) { return __half2float(x); }
+__device__ inline float toFloat(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ inline float toFloat(int8_t x) { return x; }
+
+// To the nearest, ties to even; overflow becomes infinity, NaN a NaN.
+template <class T>
+__device__ inline T fromFloat(float x) {
+  if constexpr (std::is_same_v<T, __half>) {
+    return __float2half_rn(x);
+  } else if constexpr (std::is_same_v<T, __nv_bfloat16>) {
+    return __float2bfloat16_rn(x);
+  } else {
+    static_assert(std::is_same_v<T, float>);
+    return x;
+  }
+}
+
+// The value as another type; equal types keep their bits.
+template <class T, class S>
+__device__ inline T cast(S x) {
+  if constexpr (std::is_same_v<T, S>) {
+    return x;
+  } else {
+    return fromFloat<T>(toFloat(x));
+  }
+}
+
+// Four neighbours of a row: one load or store where they are aligned.
+template <class T>
+struct alignas(4 * sizeof(T)) Quad {
+  T at[4];
+};
+
+// True if every quad of a matrix is aligned, given the address of its first element.
+template <class T>
+__device__ inline bool quadsAligned(const T* matrix, int64_t stride) {
+  return reinterpret_cast<uintptr_t>(matrix) % sizeof(Quad<T>) == 0 && stride % 4 == 0;
+}
+
+// Four elements, or the first `count` of them if they aren't whole; the others are `rest`. Whole
+// quads are aligned.
+template <bool kWhole, class T>
+__device__ inline Quad<T> loadQuad(const T* from, int64_t count, T rest = T()) {
+  if constexpr (kWhole) {
+    return *reinterpret_cast<const Quad<T>*>(from);
+  } else {
+    Quad<T> quad;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      quad.at[i] = i < count ? from[i] : rest;
+    }
+    return quad;
+  }
+}
+
+template <class T>
+__device__ inline Quad<T> loadQuad(const T* from, int64_t count, bool aligned, T rest = T()) {
+  return aligned && count >= 4 ? loadQuad<true>(from, count, rest)
+                               : loadQuad<false>(from, count, rest);
+}
+
+// Writes four elements, or the first `count` of them.
+template <bool kWhole, class T>
+__device__ inline void storeQuad(T* to, int64_t count, const Quad<T>& quad) {
+  if constexpr (kWhole) {
+    *reinterpret_cast<Quad<T>*>(to) = quad;
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      if (i < count) {
+        to[i] = quad.at[i];
+      }
+    }
+  }
+}
+
+template <class T>
+__device__ inline void storeQuad(T* to, int64_t count, bool aligned, const Quad<T>& quad) {
+  if (aligned && count >= 4) {
+    storeQuad<true>(to, count, quad);
+  } else {
+    storeQuad<false>(to, count, quad);
+  }
+}
+
+// Shares the quads of a matrix among a grid. A block of 256 threads is a tile of 2^widthBits threads
+// across and the rest down. A thread takes kQuads quads, a tile's width apart, and loads all before
+// it stores the first, so that enough bytes are in flight; elements one by one where operands aren't
+// aligned and at the end of a row. Grid: x covers the columns, y the rows, in a loop where there are
+// more of them than a grid may have.
+//
+// Body: a type Packet; bool aligned(), of all operands; Packet load<whole>(row, column, count);
+// void store<whole>(row, column, count, Packet).
+template <int kQuads, class Body>
+__device__ inline void overQuads(int64_t rows, int64_t columns, int widthBits, const Body& body) {
+  const int down = blockDim.x >> widthBits;
+  const int across = threadIdx.x & ((1 << widthBits) - 1);
+  const int apart = 4 << widthBits;
+  const int64_t first = int64_t(blockIdx.x) * kQuads * apart + across * 4;
+  const bool whole = body.aligned() && first + (kQuads - 1) * apart + 4 <= columns;
+  int64_t row = int64_t(blockIdx.y) * down + (threadIdx.x >> widthBits);
+  for (; row < rows; row += int64_t(gridDim.y) * down) {
+    if (whole) {
+      typename Body::Packet packets[kQuads];
+#pragma unroll
+      for (int i = 0; i < kQuads; i++) {
+        packets[i] = body.template load<true>(row, first + i * apart, 4);
+      }
+#pragma unroll
+      for (int i = 0; i < kQuads; i++) {
+        body.template store<true>(row, first + i * apart, 4, packets[i]);
+      }
+    } else {
+#pragma unroll 1
+      for (int64_t column = first; column < min(columns, first + kQuads * apart); column += apart) {
+        const int64_t count = columns - column;
+        body.template store<false>(
+            row, column, count, body.template load<false>(row, column, count));
+      }
+    }
+  }
+}
+
+}  // namespace quench
