@@ -1,0 +1,178 @@
+package dev.quench.cuda;
+
+import java.nio.charset.StandardCharsets;
+import java.util.function.Supplier;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUdevice_attribute;
+import jcuda.driver.CUstream;
+import jcuda.driver.CUstream_flags;
+import jcuda.driver.JCudaDriver;
+
+/**
+ * One device's primary context, and the two streams that Quench uses: one that computes, in which
+ * operations take effect in the order of their calls, and one that copies beside it.
+ *
+ * <p>The context is made current by every call that comes from outside ({@link #enter}), since a
+ * device may be driven by another thread than the one that opened it, and other code may use CUDA
+ * in the same thread.
+ */
+final class CudaContext implements AutoCloseable {
+  /**
+   * What a device is.
+   *
+   * @param capability 10 · major + minor, such as 90
+   * @param sharedPerBlock bytes of shared memory that a block can ask for
+   * @param driverVersion of CUDA, such as 12060 for 12.6
+   */
+  record Properties(
+      String name,
+      int capability,
+      int multiprocessors,
+      int sharedPerBlock,
+      long memory,
+      int driverVersion) {}
+
+  /** A stream whose handle can be handed to FFM. */
+  private static final class Stream extends CUstream {
+    long handle() {
+      return getNativePointer();
+    }
+  }
+
+  private final CudaDriver driver;
+  private final CUdevice device;
+  private final CUcontext context;
+  private final Properties properties;
+  private final Stream compute = new Stream();
+  private final Stream copies = new Stream();
+  private final LaunchLog launches = new LaunchLog();
+
+  private CudaContext(CudaDriver driver, CUdevice device, CUcontext context) {
+    this.driver = driver;
+    this.device = device;
+    this.context = context;
+    enter();
+    this.properties = properties(driver, device);
+    check(
+        JCudaDriver.cuStreamCreate(compute, CUstream_flags.CU_STREAM_NON_BLOCKING),
+        "cuStreamCreate");
+    check(
+        JCudaDriver.cuStreamCreate(copies, CUstream_flags.CU_STREAM_NON_BLOCKING),
+        "cuStreamCreate");
+  }
+
+  /**
+   * @throws CudaException if there is no such device, or the driver fails
+   */
+  static CudaContext open(CudaDriver driver, int ordinal) {
+    Status.check(driver.init(), "cuInit", driver);
+    try {
+      JCudaDriver.cuInit(0);
+    } catch (LinkageError e) {
+      throw new CudaException("JCuda's native library can't be loaded: " + e.getMessage(), e);
+    }
+    CUdevice device = new CUdevice();
+    Status.check(JCudaDriver.cuDeviceGet(device, ordinal), "cuDeviceGet(" + ordinal + ")", driver);
+    CUcontext context = new CUcontext();
+    Status.check(
+        JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "cuDevicePrimaryCtxRetain", driver);
+    return new CudaContext(driver, device, context);
+  }
+
+  private static Properties properties(CudaDriver driver, CUdevice device) {
+    byte[] name = new byte[256];
+    Status.check(JCudaDriver.cuDeviceGetName(name, name.length, device), "cuDeviceGetName", driver);
+    long[] bytes = new long[1];
+    Status.check(JCudaDriver.cuDeviceTotalMem(bytes, device), "cuDeviceTotalMem", driver);
+    int capability =
+        10
+                * attribute(
+                    driver, device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
+            + attribute(
+                driver, device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+    String text = new String(name, StandardCharsets.UTF_8);
+    return new Properties(
+        text.substring(0, text.indexOf('\0')),
+        capability,
+        attribute(driver, device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
+        attribute(
+            driver,
+            device,
+            CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN),
+        bytes[0],
+        driver.version());
+  }
+
+  private static int attribute(CudaDriver driver, CUdevice device, int attribute) {
+    int[] value = new int[1];
+    Status.check(
+        JCudaDriver.cuDeviceGetAttribute(value, attribute, device),
+        "cuDeviceGetAttribute(" + attribute + ")",
+        driver);
+    return value[0];
+  }
+
+  Properties properties() {
+    return properties;
+  }
+
+  CudaDriver driver() {
+    return driver;
+  }
+
+  /** Makes the context current in the calling thread. */
+  void enter() {
+    check(JCudaDriver.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+  }
+
+  CUstream compute() {
+    return compute;
+  }
+
+  long computeHandle() {
+    return compute.handle();
+  }
+
+  CUstream copies() {
+    return copies;
+  }
+
+  /** Kernels that may be under way, for messages. */
+  LaunchLog launches() {
+    return launches;
+  }
+
+  /** Waits until everything asked for is done, on both streams. */
+  void synchronize() {
+    check(JCudaDriver.cuStreamSynchronize(copies), "cuStreamSynchronize");
+    check(JCudaDriver.cuStreamSynchronize(compute), "cuStreamSynchronize");
+    launches.clear();
+  }
+
+  void check(int status, String function) {
+    check(status, () -> function);
+  }
+
+  /**
+   * @throws CudaException if the call failed, or reports the failure of a kernel before it
+   */
+  void check(int status, Supplier<String> what) {
+    if (status == Status.SUCCESS) {
+      return;
+    }
+    CudaException failure = Status.failure(status, what.get(), driver);
+    throw Status.isKernelFailure(status) ? launches.explain(failure) : failure;
+  }
+
+  /** Gives the context back; what is under way is waited for, whether or not it fails. */
+  @Override
+  public void close() {
+    JCudaDriver.cuCtxSetCurrent(context);
+    JCudaDriver.cuStreamSynchronize(copies);
+    JCudaDriver.cuStreamSynchronize(compute);
+    JCudaDriver.cuStreamDestroy(copies);
+    JCudaDriver.cuStreamDestroy(compute);
+    JCudaDriver.cuDevicePrimaryCtxRelease(device);
+  }
+}
