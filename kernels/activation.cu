@@ -27,25 +27,25 @@ struct Gated {
     Quad<float> up;
   };
   const float* gate;
-  int64_t gateStride;
+  i64 gateStride;
   const float* up;
-  int64_t upStride;
+  i64 upStride;
   float* y;
-  int64_t yStride;
+  i64 yStride;
 
   __device__ bool aligned() const {
     return quadsAligned(gate, gateStride) && quadsAligned(up, upStride) && quadsAligned(y, yStride);
   }
 
   template <bool kWhole>
-  __device__ Packet load(int64_t row, int64_t column, int64_t count) const {
+  __device__ Packet load(i64 row, i64 column, i64 count) const {
     return {
         loadQuad<kWhole>(gate + row * gateStride + column, count),
         loadQuad<kWhole>(up + row * upStride + column, count)};
   }
 
   template <bool kWhole>
-  __device__ void store(int64_t row, int64_t column, int64_t count, const Packet& packet) const {
+  __device__ void store(i64 row, i64 column, i64 count, const Packet& packet) const {
     Quad<float> result;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -55,11 +55,11 @@ struct Gated {
   }
 };
 
-}  // namespace quench
-
 extern "C" __global__ void __launch_bounds__(256) quench_gated_silu_f32(
-    const float* gate, int64_t gateStride, const float* up, int64_t upStride, float* y,
-    int64_t yStride, int64_t rows, int64_t columns, int32_t widthBits) {
-  const quench::Gated<quench::Silu> body{gate, gateStride, up, upStride, y, yStride};
-  quench::overQuads<2>(rows, columns, widthBits, body);
+    const float* gate, i64 gateStride, const float* up, i64 upStride, float* y,
+    i64 yStride, i64 rows, i64 columns, i32 widthBits) {
+  const Gated<Silu> body{gate, gateStride, up, upStride, y, yStride};
+  overQuads<2>(rows, columns, widthBits, body);
 }
+
+}  // namespace quench

@@ -1,31 +1,11 @@
-// Element types, casts, and four elements at a time.
+// Four elements at a time.
 #pragma once
 
-#include <cstdint>
 #include <type_traits>
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+#include "common.cuh"
 
 namespace quench {
-
-__device__ inline float toFloat(float x) { return x; }
-__device__ inline float toFloat(__half x) { return __half2float(x); }
-__device__ inline float toFloat(__nv_bfloat16 x) { return __bfloat162float(x); }
-__device__ inline float toFloat(int8_t x) { return x; }
-
-// To the nearest, ties to even; overflow becomes infinity, NaN a NaN.
-template <class T>
-__device__ inline T fromFloat(float x) {
-  if constexpr (std::is_same_v<T, __half>) {
-    return __float2half_rn(x);
-  } else if constexpr (std::is_same_v<T, __nv_bfloat16>) {
-    return __float2bfloat16_rn(x);
-  } else {
-    static_assert(std::is_same_v<T, float>);
-    return x;
-  }
-}
 
 // The value as another type; equal types keep their bits.
 template <class T, class S>
@@ -45,14 +25,14 @@ struct alignas(4 * sizeof(T)) Quad {
 
 // True if every quad of a matrix is aligned, given the address of its first element.
 template <class T>
-__device__ inline bool quadsAligned(const T* matrix, int64_t stride) {
-  return reinterpret_cast<uintptr_t>(matrix) % sizeof(Quad<T>) == 0 && stride % 4 == 0;
+__device__ inline bool quadsAligned(const T* matrix, i64 stride) {
+  return isAligned(matrix, sizeof(Quad<T>)) && stride % 4 == 0;
 }
 
 // Four elements, or the first `count` of them if they aren't whole; the others are `rest`. Whole
 // quads are aligned.
 template <bool kWhole, class T>
-__device__ inline Quad<T> loadQuad(const T* from, int64_t count, T rest = T()) {
+__device__ inline Quad<T> loadQuad(const T* from, i64 count, T rest = T()) {
   if constexpr (kWhole) {
     return *reinterpret_cast<const Quad<T>*>(from);
   } else {
@@ -66,14 +46,14 @@ __device__ inline Quad<T> loadQuad(const T* from, int64_t count, T rest = T()) {
 }
 
 template <class T>
-__device__ inline Quad<T> loadQuad(const T* from, int64_t count, bool aligned, T rest = T()) {
+__device__ inline Quad<T> loadQuad(const T* from, i64 count, bool aligned, T rest = T()) {
   return aligned && count >= 4 ? loadQuad<true>(from, count, rest)
                                : loadQuad<false>(from, count, rest);
 }
 
 // Writes four elements, or the first `count` of them.
 template <bool kWhole, class T>
-__device__ inline void storeQuad(T* to, int64_t count, const Quad<T>& quad) {
+__device__ inline void storeQuad(T* to, i64 count, const Quad<T>& quad) {
   if constexpr (kWhole) {
     *reinterpret_cast<Quad<T>*>(to) = quad;
   } else {
@@ -87,7 +67,7 @@ __device__ inline void storeQuad(T* to, int64_t count, const Quad<T>& quad) {
 }
 
 template <class T>
-__device__ inline void storeQuad(T* to, int64_t count, bool aligned, const Quad<T>& quad) {
+__device__ inline void storeQuad(T* to, i64 count, bool aligned, const Quad<T>& quad) {
   if (aligned && count >= 4) {
     storeQuad<true>(to, count, quad);
   } else {
@@ -104,14 +84,14 @@ __device__ inline void storeQuad(T* to, int64_t count, bool aligned, const Quad<
 // Body: a type Packet; bool aligned(), of all operands; Packet load<whole>(row, column, count);
 // void store<whole>(row, column, count, Packet).
 template <int kQuads, class Body>
-__device__ inline void overQuads(int64_t rows, int64_t columns, int widthBits, const Body& body) {
+__device__ inline void overQuads(i64 rows, i64 columns, int widthBits, const Body& body) {
   const int down = blockDim.x >> widthBits;
   const int across = threadIdx.x & ((1 << widthBits) - 1);
   const int apart = 4 << widthBits;
-  const int64_t first = int64_t(blockIdx.x) * kQuads * apart + across * 4;
+  const i64 first = i64(blockIdx.x) * kQuads * apart + across * 4;
   const bool whole = body.aligned() && first + (kQuads - 1) * apart + 4 <= columns;
-  int64_t row = int64_t(blockIdx.y) * down + (threadIdx.x >> widthBits);
-  for (; row < rows; row += int64_t(gridDim.y) * down) {
+  i64 row = i64(blockIdx.y) * down + (threadIdx.x >> widthBits);
+  for (; row < rows; row += i64(gridDim.y) * down) {
     if (whole) {
       typename Body::Packet packets[kQuads];
 #pragma unroll
@@ -124,8 +104,8 @@ __device__ inline void overQuads(int64_t rows, int64_t columns, int widthBits, c
       }
     } else {
 #pragma unroll 1
-      for (int64_t column = first; column < min(columns, first + kQuads * apart); column += apart) {
-        const int64_t count = columns - column;
+      for (i64 column = first; column < min(columns, first + kQuads * apart); column += apart) {
+        const i64 count = columns - column;
         body.template store<false>(
             row, column, count, body.template load<false>(row, column, count));
       }

@@ -30,21 +30,21 @@ struct Combine {
     Quad<float> x;
   };
   const float* x;
-  int64_t xStride;
+  i64 xStride;
   float* y;
-  int64_t yStride;
+  i64 yStride;
 
   __device__ bool aligned() const { return quadsAligned(x, xStride) && quadsAligned(y, yStride); }
 
   template <bool kWhole>
-  __device__ Packet load(int64_t row, int64_t column, int64_t count) const {
+  __device__ Packet load(i64 row, i64 column, i64 count) const {
     return {
         loadQuad<kWhole>(y + row * yStride + column, count),
         loadQuad<kWhole>(x + row * xStride + column, count)};
   }
 
   template <bool kWhole>
-  __device__ void store(int64_t row, int64_t column, int64_t count, const Packet& packet) const {
+  __device__ void store(i64 row, i64 column, i64 count, const Packet& packet) const {
     Quad<float> result;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -58,17 +58,17 @@ template <class T>
 struct Round {
   using Packet = Quad<float>;
   float* y;
-  int64_t stride;
+  i64 stride;
 
   __device__ bool aligned() const { return quadsAligned(y, stride); }
 
   template <bool kWhole>
-  __device__ Packet load(int64_t row, int64_t column, int64_t count) const {
+  __device__ Packet load(i64 row, i64 column, i64 count) const {
     return loadQuad<kWhole>(y + row * stride + column, count);
   }
 
   template <bool kWhole>
-  __device__ void store(int64_t row, int64_t column, int64_t count, const Packet& packet) const {
+  __device__ void store(i64 row, i64 column, i64 count, const Packet& packet) const {
     Quad<float> result;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -78,39 +78,35 @@ struct Round {
   }
 };
 
+extern "C" __global__ void __launch_bounds__(256) quench_add_f32(
+    const float* x, i64 xStride, float* y, i64 yStride, i64 rows, i64 columns,
+    i32 widthBits) {
+  const Combine<Plus> body{x, xStride, y, yStride};
+  overQuads<4>(rows, columns, widthBits, body);
+}
+
+extern "C" __global__ void __launch_bounds__(256) quench_add_row_f32(
+    const float* bias, float* y, i64 stride, i64 rows, i64 columns, i32 widthBits) {
+  const Combine<Plus> body{bias, 0, y, stride};
+  overQuads<4>(rows, columns, widthBits, body);
+}
+
+extern "C" __global__ void __launch_bounds__(256) quench_scale_columns_f32(
+    const float* factors, float* y, i64 stride, i64 rows, i64 columns, i32 widthBits) {
+  const Combine<Times> body{factors, 0, y, stride};
+  overQuads<4>(rows, columns, widthBits, body);
+}
+
+extern "C" __global__ void __launch_bounds__(256) quench_round_f16(
+    float* y, i64 stride, i64 rows, i64 columns, i32 widthBits) {
+  const Round<f16> body{y, stride};
+  overQuads<4>(rows, columns, widthBits, body);
+}
+
+extern "C" __global__ void __launch_bounds__(256) quench_round_bf16(
+    float* y, i64 stride, i64 rows, i64 columns, i32 widthBits) {
+  const Round<bf16> body{y, stride};
+  overQuads<4>(rows, columns, widthBits, body);
+}
+
 }  // namespace quench
-
-#define QUENCH_KERNEL extern "C" __global__ void __launch_bounds__(256)
-
-QUENCH_KERNEL quench_add_f32(
-    const float* x, int64_t xStride, float* y, int64_t yStride, int64_t rows, int64_t columns,
-    int32_t widthBits) {
-  const quench::Combine<quench::Plus> body{x, xStride, y, yStride};
-  quench::overQuads<4>(rows, columns, widthBits, body);
-}
-
-QUENCH_KERNEL quench_add_row_f32(
-    const float* bias, float* y, int64_t stride, int64_t rows, int64_t columns,
-    int32_t widthBits) {
-  const quench::Combine<quench::Plus> body{bias, 0, y, stride};
-  quench::overQuads<4>(rows, columns, widthBits, body);
-}
-
-QUENCH_KERNEL quench_scale_columns_f32(
-    const float* factors, float* y, int64_t stride, int64_t rows, int64_t columns,
-    int32_t widthBits) {
-  const quench::Combine<quench::Times> body{factors, 0, y, stride};
-  quench::overQuads<4>(rows, columns, widthBits, body);
-}
-
-QUENCH_KERNEL quench_round_f16(
-    float* y, int64_t stride, int64_t rows, int64_t columns, int32_t widthBits) {
-  const quench::Round<__half> body{y, stride};
-  quench::overQuads<4>(rows, columns, widthBits, body);
-}
-
-QUENCH_KERNEL quench_round_bf16(
-    float* y, int64_t stride, int64_t rows, int64_t columns, int32_t widthBits) {
-  const quench::Round<__nv_bfloat16> body{y, stride};
-  quench::overQuads<4>(rows, columns, widthBits, body);
-}

@@ -18,23 +18,20 @@ namespace quench {
 
 constexpr int kQuadsAtOnce = 4;
 
-}  // namespace quench
-
 extern "C" __global__ void __launch_bounds__(512) quench_log_probability_f32(
-    const float* logits, int64_t stride, const int32_t* targets, float* out, int64_t columns) {
-  using namespace quench;
+    const float* logits, i64 stride, const i32* targets, float* out, i64 columns) {
   __shared__ float scratch[2][32];
   const bool aligned = quadsAligned(logits, stride);
   const float* row = logits + blockIdx.x * stride;
   float largest = Max::kNone;
   float sum = 0;
-  int64_t round = 0;
-  for (int64_t base = 0; base < columns; base += kQuadsAtOnce * 4 * blockDim.x, round++) {
+  i64 round = 0;
+  for (i64 base = 0; base < columns; base += kQuadsAtOnce * 4 * blockDim.x, round++) {
     Quad<float> values[kQuadsAtOnce];
     float candidate = largest;
 #pragma unroll
     for (int i = 0; i < kQuadsAtOnce; i++) {
-      const int64_t column = base + (i * blockDim.x + threadIdx.x) * 4;
+      const i64 column = base + (i * blockDim.x + threadIdx.x) * 4;
       values[i] = loadQuad(row + column, columns - column, aligned, Max::kNone);
 #pragma unroll
       for (int j = 0; j < 4; j++) {
@@ -61,10 +58,12 @@ extern "C" __global__ void __launch_bounds__(512) quench_log_probability_f32(
   }
   sum = blockReduce(sum, scratch[round % 2], Sum());
   if (threadIdx.x == 0) {
-    const int64_t target = targets[blockIdx.x];
+    const i64 target = targets[blockIdx.x];
     if (target < 0 || target >= columns) {
       __trap();
     }
     out[blockIdx.x] = float(double(row[target]) - (double(largest) + log(double(sum))));
   }
 }
+
+}  // namespace quench

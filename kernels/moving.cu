@@ -35,21 +35,21 @@ template <class S, class T>
 struct Convert {
   using Packet = Quad<S>;
   const S* source;
-  int64_t sourceStride;
+  i64 sourceStride;
   T* target;
-  int64_t targetStride;
+  i64 targetStride;
 
   __device__ bool aligned() const {
     return quadsAligned(source, sourceStride) && quadsAligned(target, targetStride);
   }
 
   template <bool kWhole>
-  __device__ Packet load(int64_t row, int64_t column, int64_t count) const {
+  __device__ Packet load(i64 row, i64 column, i64 count) const {
     return loadQuad<kWhole>(source + row * sourceStride + column, count);
   }
 
   template <bool kWhole>
-  __device__ void store(int64_t row, int64_t column, int64_t count, const Packet& packet) const {
+  __device__ void store(i64 row, i64 column, i64 count, const Packet& packet) const {
     storeQuad<kWhole>(target + row * targetStride + column, count, castQuad<S, T>(packet));
   }
 };
@@ -58,14 +58,14 @@ template <class S, class T>
 struct GatherRows {
   using Packet = Quad<S>;
   Convert<S, T> rows;
-  int64_t sourceRows;
-  const int32_t* index;
+  i64 sourceRows;
+  const i32* index;
 
   __device__ bool aligned() const { return rows.aligned(); }
 
   template <bool kWhole>
-  __device__ Packet load(int64_t row, int64_t column, int64_t count) const {
-    const int64_t from = index[row];
+  __device__ Packet load(i64 row, i64 column, i64 count) const {
+    const i64 from = index[row];
     if (from < 0 || from >= sourceRows) {
       __trap();
     }
@@ -73,7 +73,7 @@ struct GatherRows {
   }
 
   template <bool kWhole>
-  __device__ void store(int64_t row, int64_t column, int64_t count, const Packet& packet) const {
+  __device__ void store(i64 row, i64 column, i64 count, const Packet& packet) const {
     rows.template store<kWhole>(row, column, count, packet);
   }
 };
@@ -84,22 +84,22 @@ constexpr int kSide = 64;
 // an odd number of words long: what a warp reads down a column lies in banks two lanes share at most.
 template <class S, class T>
 __device__ inline void transpose(
-    const S* source, int64_t sourceStride, T* target, int64_t targetStride, int64_t rows,
-    int64_t columns) {
+    const S* source, i64 sourceStride, T* target, i64 targetStride, i64 rows,
+    i64 columns) {
   constexpr int kPad = sizeof(T) >= 4 ? 1 : 4 / sizeof(T);
   __shared__ T square[kSide][kSide + kPad];
   constexpr int kQuads = kSide / 4;
   const bool sourceAligned = quadsAligned(source, sourceStride);
   const bool targetAligned = quadsAligned(target, targetStride);
-  const int64_t across = (columns + kSide - 1) / kSide;
-  const int64_t row0 = int64_t(blockIdx.x) / across * kSide;
-  const int64_t column0 = int64_t(blockIdx.x) % across * kSide;
+  const i64 across = (columns + kSide - 1) / kSide;
+  const i64 row0 = i64(blockIdx.x) / across * kSide;
+  const i64 column0 = i64(blockIdx.x) % across * kSide;
   const int quad = threadIdx.x % kQuads * 4;
   const int first = threadIdx.x / kQuads;
   const int step = blockDim.x / kQuads;
 #pragma unroll 4
   for (int r = first; r < kSide; r += step) {
-    const int64_t count = columns - column0 - quad;
+    const i64 count = columns - column0 - quad;
     if (row0 + r < rows && count > 0) {
       const S* from = source + (row0 + r) * sourceStride + column0 + quad;
       const Quad<T> values = castQuad<S, T>(loadQuad(from, count, sourceAligned));
@@ -112,7 +112,7 @@ __device__ inline void transpose(
   __syncthreads();
 #pragma unroll 4
   for (int c = first; c < kSide; c += step) {
-    const int64_t count = rows - row0 - quad;
+    const i64 count = rows - row0 - quad;
     if (column0 + c < columns && count > 0) {
       Quad<T> values;
 #pragma unroll
@@ -127,16 +127,16 @@ __device__ inline void transpose(
 struct GatherSymmetric {
   using Packet = Quad<float>;
   const float* lower;
-  int64_t stride;
-  const int32_t* index;
-  int64_t n;
+  i64 stride;
+  const i32* index;
+  i64 n;
   float* target;
-  int64_t targetStride;
+  i64 targetStride;
 
   __device__ bool aligned() const { return quadsAligned(target, targetStride); }
 
-  __device__ int64_t indexAt(int64_t i) const {
-    const int64_t at = index[i];
+  __device__ i64 indexAt(i64 i) const {
+    const i64 at = index[i];
     if (at < 0 || at >= n) {
       __trap();
     }
@@ -145,14 +145,14 @@ struct GatherSymmetric {
 
   // A quad that crosses the diagonal is filled on both sides of it; those below are left.
   template <bool kWhole>
-  __device__ Packet load(int64_t row, int64_t column, int64_t count) const {
+  __device__ Packet load(i64 row, i64 column, i64 count) const {
     Packet packet = {};
     if (column + 3 >= row) {
-      const int64_t a = indexAt(row);
+      const i64 a = indexAt(row);
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         if (kWhole || i < count) {
-          const int64_t b = indexAt(column + i);
+          const i64 b = indexAt(column + i);
           packet.at[i] = lower[max(a, b) * stride + min(a, b)];
         }
       }
@@ -161,81 +161,80 @@ struct GatherSymmetric {
   }
 
   template <bool kWhole>
-  __device__ void store(int64_t row, int64_t column, int64_t count, const Packet& packet) const {
+  __device__ void store(i64 row, i64 column, i64 count, const Packet& packet) const {
     if (column + 3 >= row) {
       storeQuad<kWhole>(target + row * targetStride + column, count, packet);
     }
   }
 };
 
-}  // namespace quench
-
 #define QUENCH_KERNEL extern "C" __global__ void __launch_bounds__(256)
 
-#define QUENCH_CONVERT(name, S, T)                                                                \
-  QUENCH_KERNEL name(                                                                             \
-      const S* source, int64_t sourceStride, T* target, int64_t targetStride, int64_t rows,       \
-      int64_t columns, int32_t widthBits) {                                                       \
-    const quench::Convert<S, T> body{source, sourceStride, target, targetStride};                 \
-    quench::overQuads<4>(rows, columns, widthBits, body);                                         \
+#define QUENCH_CONVERT(name, S, T)                                                            \
+  QUENCH_KERNEL name(                                                                         \
+      const S* source, i64 sourceStride, T* target, i64 targetStride, i64 rows, i64 columns,  \
+      i32 widthBits) {                                                                        \
+    const Convert<S, T> body{source, sourceStride, target, targetStride};                     \
+    overQuads<4>(rows, columns, widthBits, body);                                             \
   }
 
-#define QUENCH_GATHER_ROWS(name, S, T)                                                            \
-  QUENCH_KERNEL name(                                                                             \
-      const S* source, int64_t sourceStride, int64_t sourceRows, const int32_t* index, T* target, \
-      int64_t targetStride, int64_t rows, int64_t columns, int32_t widthBits) {                   \
-    const quench::GatherRows<S, T> body{                                                          \
-        {source, sourceStride, target, targetStride}, sourceRows, index};                         \
-    quench::overQuads<4>(rows, columns, widthBits, body);                                         \
+#define QUENCH_GATHER_ROWS(name, S, T)                                                        \
+  QUENCH_KERNEL name(                                                                         \
+      const S* source, i64 sourceStride, i64 sourceRows, const i32* index, T* target,         \
+      i64 targetStride, i64 rows, i64 columns, i32 widthBits) {                               \
+    const Convert<S, T> convert{source, sourceStride, target, targetStride};                  \
+    const GatherRows<S, T> body{convert, sourceRows, index};                                  \
+    overQuads<4>(rows, columns, widthBits, body);                                             \
   }
 
-#define QUENCH_TRANSPOSE(name, S, T)                                                              \
-  QUENCH_KERNEL name(                                                                             \
-      const S* source, int64_t sourceStride, T* target, int64_t targetStride, int64_t rows,       \
-      int64_t columns) {                                                                          \
-    quench::transpose<S, T>(source, sourceStride, target, targetStride, rows, columns);           \
+#define QUENCH_TRANSPOSE(name, S, T)                                                          \
+  QUENCH_KERNEL name(                                                                         \
+      const S* source, i64 sourceStride, T* target, i64 targetStride, i64 rows,               \
+      i64 columns) {                                                                          \
+    transpose<S, T>(source, sourceStride, target, targetStride, rows, columns);               \
   }
 
-#define QUENCH_CAST(from, S, to, T)                                                               \
-  QUENCH_CONVERT(quench_convert_##from##_##to, S, T)                                              \
-  QUENCH_GATHER_ROWS(quench_gather_rows_##from##_##to, S, T)                                      \
-  QUENCH_TRANSPOSE(quench_transpose_##from##_##to, S, T)
+#define QUENCH_CAST(S, T)                                                                     \
+  QUENCH_CONVERT(quench_convert_##S##_##T, S, T)                                              \
+  QUENCH_GATHER_ROWS(quench_gather_rows_##S##_##T, S, T)                                      \
+  QUENCH_TRANSPOSE(quench_transpose_##S##_##T, S, T)
 
-#define QUENCH_COPY(unit, T)                                                                      \
-  QUENCH_CONVERT(quench_copy_##unit, T, T)                                                        \
-  QUENCH_GATHER_ROWS(quench_gather_rows_##unit, T, T)                                             \
-  QUENCH_TRANSPOSE(quench_transpose_##unit, T, T)
+#define QUENCH_COPY(bits)                                                                     \
+  QUENCH_CONVERT(quench_copy_b##bits, uint##bits##_t, uint##bits##_t)                         \
+  QUENCH_GATHER_ROWS(quench_gather_rows_b##bits, uint##bits##_t, uint##bits##_t)              \
+  QUENCH_TRANSPOSE(quench_transpose_b##bits, uint##bits##_t, uint##bits##_t)
 
-QUENCH_CAST(f32, float, f16, __half)
-QUENCH_CAST(f32, float, bf16, __nv_bfloat16)
-QUENCH_CAST(f16, __half, f32, float)
-QUENCH_CAST(f16, __half, bf16, __nv_bfloat16)
-QUENCH_CAST(bf16, __nv_bfloat16, f32, float)
-QUENCH_CAST(bf16, __nv_bfloat16, f16, __half)
-QUENCH_CAST(i8, int8_t, f32, float)
-QUENCH_COPY(b8, uint8_t)
-QUENCH_COPY(b16, uint16_t)
-QUENCH_COPY(b32, uint32_t)
+QUENCH_CAST(f32, f16)
+QUENCH_CAST(f32, bf16)
+QUENCH_CAST(f16, f32)
+QUENCH_CAST(f16, bf16)
+QUENCH_CAST(bf16, f32)
+QUENCH_CAST(bf16, f16)
+QUENCH_CAST(i8, f32)
+QUENCH_COPY(8)
+QUENCH_COPY(16)
+QUENCH_COPY(32)
 QUENCH_TRANSPOSE(quench_transpose_b64, uint64_t, uint64_t)
 
 QUENCH_KERNEL quench_gather_symmetric_f32(
-    const float* lower, int64_t stride, const int32_t* index, int64_t n, float* target,
-    int64_t targetStride, int32_t widthBits) {
-  const quench::GatherSymmetric body{lower, stride, index, n, target, targetStride};
-  quench::overQuads<4>(n, n, widthBits, body);
+    const float* lower, i64 stride, const i32* index, i64 n, float* target, i64 targetStride,
+    i32 widthBits) {
+  const GatherSymmetric body{lower, stride, index, n, target, targetStride};
+  overQuads<4>(n, n, widthBits, body);
 }
 
-QUENCH_KERNEL quench_diagonal_f32(const float* matrix, int64_t stride, float* values, int64_t n) {
-  const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+QUENCH_KERNEL quench_diagonal_f32(const float* matrix, i64 stride, float* values, i64 n) {
+  const i64 i = globalThread();
   if (i < n) {
     values[i] = matrix[i * stride + i];
   }
 }
 
-QUENCH_KERNEL quench_set_diagonal_f32(
-    const float* values, float* matrix, int64_t stride, int64_t n) {
-  const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+QUENCH_KERNEL quench_set_diagonal_f32(const float* values, float* matrix, i64 stride, i64 n) {
+  const i64 i = globalThread();
   if (i < n) {
     matrix[i * stride + i] = values[i];
   }
 }
+
+}  // namespace quench

@@ -34,12 +34,9 @@ __device__ inline Quad<float> scaled(
   return result;
 }
 
-}  // namespace quench
-
 extern "C" __global__ void __launch_bounds__(1024) quench_rms_norm_f32(
-    const float* x, int64_t xStride, const float* weight, float* y, int64_t yStride,
-    int64_t columns, float epsilon) {
-  using namespace quench;
+    const float* x, i64 xStride, const float* weight, float* y, i64 yStride,
+    i64 columns, float epsilon) {
   __shared__ float scratch[32];
   const bool xAligned = quadsAligned(x, xStride);
   const bool aligned = quadsAligned(weight, 0) && quadsAligned(y, yStride);
@@ -52,28 +49,30 @@ extern "C" __global__ void __launch_bounds__(1024) quench_rms_norm_f32(
   float squares = 0;
 #pragma unroll
   for (int i = 0; i < kHeld; i++) {
-    const int64_t column = first + i * step;
+    const i64 column = first + i * step;
     held[i] = loadQuad(from + column, columns - column, xAligned);
     squares = addSquares(held[i], squares);
   }
-  for (int64_t column = first + kHeld * step; column < columns; column += step) {
+  for (i64 column = first + kHeld * step; column < columns; column += step) {
     squares = addSquares(loadQuad(from + column, columns - column, xAligned), squares);
   }
   const float mean = blockReduce(squares, scratch, Sum()) / float(columns);
   const float factor = 1.0f / sqrtf(mean + epsilon);
 #pragma unroll
   for (int i = 0; i < kHeld; i++) {
-    const int64_t column = first + i * step;
-    const int64_t count = columns - column;
+    const i64 column = first + i * step;
+    const i64 count = columns - column;
     if (count > 0) {
       const Quad<float> w = loadQuad(weight + column, count, aligned);
       storeQuad(to + column, count, aligned, scaled(held[i], factor, w));
     }
   }
-  for (int64_t column = first + kHeld * step; column < columns; column += step) {
-    const int64_t count = columns - column;
+  for (i64 column = first + kHeld * step; column < columns; column += step) {
+    const i64 count = columns - column;
     const Quad<float> w = loadQuad(weight + column, count, aligned);
     const Quad<float> values = loadQuad(from + column, count, xAligned);
     storeQuad(to + column, count, aligned, scaled(values, factor, w));
   }
 }
+
+}  // namespace quench

@@ -9,12 +9,13 @@
 // half allow it.
 #include "elements.cuh"
 
+namespace quench {
+
 extern "C" __global__ void __launch_bounds__(256) quench_rope_f32(
-    float* x, int64_t stride, const int32_t* positions, const float* cos, int64_t cosStride,
-    const float* sin, int64_t sinStride, int64_t positionCount, int32_t heads, int32_t headDim,
-    int32_t half) {
-  using namespace quench;
-  const int64_t position = positions[blockIdx.x];
+    float* x, i64 stride, const i32* positions, const float* cos, i64 cosStride,
+    const float* sin, i64 sinStride, i64 positionCount, i32 heads, i32 headDim,
+    i32 half) {
+  const i64 position = positions[blockIdx.x];
   if (position < 0 || position >= positionCount) {
     __trap();
   }
@@ -27,7 +28,7 @@ extern "C" __global__ void __launch_bounds__(256) quench_rope_f32(
   for (int item = threadIdx.x; item < heads * quads; item += blockDim.x) {
     const int i = item % quads * 4;
     const int count = half - i;
-    float* first = row + int64_t(item / quads) * headDim + i;
+    float* first = row + i64(item / quads) * headDim + i;
     float* second = first + half;
     const Quad<float> a = loadQuad(first, count, aligned);
     const Quad<float> b = loadQuad(second, count, aligned);
@@ -44,3 +45,5 @@ extern "C" __global__ void __launch_bounds__(256) quench_rope_f32(
     storeQuad(second, count, aligned, turnedB);
   }
 }
+
+}  // namespace quench
