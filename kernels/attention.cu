@@ -14,13 +14,14 @@
 //   quench_attention_f32_128      ... 128    128      64       32    4 (96 * 144 + 32 * 132) bytes
 //   quench_attention_f32_256      ... 256    64       32       16    4 (48 * 272 + 16 * 260) bytes
 //
-// Wide heads: products on tensor cores (mma.sync m16n8k8, tf32). A factor is split into a = high + low,
-// each rounded to the 11 bits of tf32; high*high goes into one sum, high*low + low*high into another
-// (3 products for one). What is dropped: low*low <= 2^-22 |ab|, and the rounding of low, 2^-22 |a| each:
-// 12 u |ab|, u = 2^-24. If a tensor core truncates each sum (2 u), the large sum of n products is off by
-// n/8 * 2u, the small one by nothing that counts: a score by (headDim/4 + 12 + 2) u of scale * sum
-// |q||k|, which is below headDim + 2 from 17 on. Narrow heads take fused multiply-adds, at most headDim
-// + 1 roundings. Weights e^-d: decay.cuh. Infinite operands give NaN on tensor cores.
+// Wide heads: products on tensor cores (mma.sync m16n8k8, tf32). A factor is split into high + low of
+// 11 bits each: high is rounded, so that low is off by one unit of the last of 24 bits at most, 2 u with
+// u = 2^-24. high*high goes into one sum, high*low + low*high into another (3 products for one); dropped
+// is low*low <= 2^-22 |ab| = 4 u |ab|: 8 u |ab| in all. If a tensor core truncates each sum (2 u), the
+// large sum of n products is off by n/8 * 2 u, the small one by nothing that counts: a score by
+// (headDim/4 + 8 + 2) u of scale * sum |q||k|, below headDim + 2 from 11 on. A result of n keys is off by
+// 8 u and 5n/16 u (sums, rescaling) besides its weights. Narrow heads take fused multiply-adds: at most
+// headDim + 1 roundings. Weights e^-d: decay.cuh. Infinite operands give NaN on tensor cores.
 //
 // A warp has 16 rows of queries. Thread t of the 4 that share a row g holds columns 2t and 2t + 1 of
 // the scores, but columns t and t + 4 of a left operand: the sum over the keys (or over the elements
@@ -116,22 +117,31 @@ __device__ inline void waitForCopies() {
 
 // Starts to copy rows [0, count) of a head to shared memory; zeros go to the other rows and to the
 // columns from headDim on.
-template <int kRows, int kDim, int kPitch>
+template <int kRows, int kDim, int kPitch, int kThreads>
 __device__ inline void loadRows(
     float* shared, const float* from, i64 stride, int count, int headDim) {
+  constexpr int kQuads = kDim / 4;
+  constexpr int kStep = kThreads / kQuads;
+  static_assert(kThreads % kQuads == 0 && kRows % kStep == 0);
   const bool aligned = isAligned(from, 16) && stride % 4 == 0 && headDim % 4 == 0;
-  for (int item = threadIdx.x; item < kRows * (kDim / 4); item += blockDim.x) {
-    const int row = item / (kDim / 4);
-    const int column = item % (kDim / 4) * 4;
-    float* to = shared + row * kPitch + column;
-    const int elements = row < count ? headDim - column : 0;
-    const float* source = elements > 0 ? from + row * stride + column : from;
-    if (aligned) {
-      copyAsync<16>(to, source, elements > 0 ? 16 : 0);
-    } else {
+  const int column = threadIdx.x % kQuads * 4;
+  const int first = threadIdx.x / kQuads;
+  const int elements = headDim - column;
+  const float* source = from + first * stride + column;
+  float* to = shared + first * kPitch + column;
+  if (aligned) {
+#pragma unroll
+    for (int row = 0; row < kRows; row += kStep, source += kStep * stride) {
+      const bool copied = first + row < count && elements > 0;
+      copyAsync<16>(to + row * kPitch, copied ? source : from, copied ? 16 : 0);
+    }
+  } else {
+#pragma unroll 1
+    for (int row = 0; row < kRows; row += kStep, source += kStep * stride) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        copyAsync<4>(to + i, i < elements ? source + i : from, i < elements ? 4 : 0);
+        const bool copied = first + row < count && i < elements;
+        copyAsync<4>(to + row * kPitch + i, copied ? source + i : from, copied ? 4 : 0);
       }
     }
   }
@@ -142,7 +152,7 @@ __device__ inline void loadRows(
 template <int kDimensions, int kRowWarps, int kKeyCount>
 struct Shape {
   static constexpr int kDim = kDimensions;
-  static constexpr int kWarps = kRowWarps;
+  static constexpr int kThreads = 32 * kRowWarps;
   static constexpr int kQueries = 16 * kRowWarps;
   static constexpr int kKeys = kKeyCount;
   // Distances of rows, in banks: a quarter of a warp reads 16 bytes each of two rows, or a warp 8
@@ -157,15 +167,11 @@ struct Split {
   uint32_t low;
 };
 
-__device__ inline uint32_t toTf32(float x) {
-  uint32_t bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-  return bits;
-}
-
+// The high part is rounded to 11 bits; 12 bits and a sign are left, of which a tensor core, which ignores the last 13
+// bits of a register, takes 11.
 __device__ inline Split split(float x) {
-  const uint32_t high = toTf32(x);
-  return {high, toTf32(x - __uint_as_float(high))};
+  const uint32_t high = (__float_as_uint(x) + 0x1000) & ~0x1FFFu;
+  return {high, __float_as_uint(x - __uint_as_float(high))};
 }
 
 // c [16, 8] += a [16, 8] b [8, 8], a row by row, b column by column.
@@ -200,7 +206,7 @@ __device__ inline void scoreTile(
       scores[j][i] = 0;
     }
   }
-#pragma unroll 1
+#pragma unroll 2
   for (int d = 4 * t; d < headDim + 4 * t; d += 16) {
     const float4 upper = *reinterpret_cast<const float4*>(queries + g * S::kPitch + d);
     const float4 lower = *reinterpret_cast<const float4*>(queries + (g + 8) * S::kPitch + d);
@@ -224,10 +230,13 @@ __device__ inline void scoreTile(
   }
 }
 
+// The score of a key that a query doesn't see: its weight is 0. Every query sees key 0 of its sequence.
+constexpr float kUnseen = -__builtin_huge_valf();
+
 // What is known of a query's softmax: the largest score so far, and this thread's share of the sum of
 // e^(score - largest).
 struct Softmax {
-  float largest = -__builtin_huge_valf();
+  float largest = kUnseen;
   float sum = 0;
 
   // The factor that results have to be multiplied by when a score of `candidate` is seen.
@@ -262,15 +271,14 @@ template <class S, int kRow>
 __device__ inline float weigh(
     float (&scores)[S::kKeys / 8][4], float scale, int query, int firstKey, Softmax& softmax) {
   const int key = firstKey + threadIdx.x % 4 * 2;
-  float candidate = -__builtin_huge_valf();
+  float candidate = kUnseen;
 #pragma unroll
   for (int j = 0; j < S::kKeys / 8; j++) {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      scores[j][2 * kRow + i] *= scale;
-      if (key + 8 * j + i <= query) {
-        candidate = fmaxf(candidate, scores[j][2 * kRow + i]);
-      }
+      float& score = scores[j][2 * kRow + i];
+      score = key + 8 * j + i <= query ? score * scale : kUnseen;
+      candidate = fmaxf(candidate, score);
     }
   }
   const float factor = softmax.raise(largestOfFour(candidate));
@@ -278,8 +286,7 @@ __device__ inline float weigh(
   for (int j = 0; j < S::kKeys / 8; j++) {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      const bool visible = key + 8 * j + i <= query;
-      scores[j][2 * kRow + i] = visible ? softmax.weight(scores[j][2 * kRow + i]) : 0.0f;
+      scores[j][2 * kRow + i] = softmax.weight(scores[j][2 * kRow + i]);
     }
   }
   return factor;
@@ -364,20 +371,20 @@ __device__ inline void attend(const Operands& operands) {
   // Without keys the group of copies is empty.
   const auto loadKeys = [&](int key) {
     if (key < end) {
-      loadRows<S::kKeys, S::kDim, S::kPitch>(
+      loadRows<S::kKeys, S::kDim, S::kPitch, S::kThreads>(
           keys, work.k + key * operands.kStride, operands.kStride, end - key, headDim);
     }
     commitCopies();
   };
   const auto loadValues = [&](int key) {
     if (key < end) {
-      loadRows<S::kKeys, S::kDim, S::kValuePitch>(
+      loadRows<S::kKeys, S::kDim, S::kValuePitch, S::kThreads>(
           values, work.v + key * operands.vStride, operands.vStride, end - key, headDim);
     }
     commitCopies();
   };
 
-  loadRows<S::kQueries, S::kDim, S::kPitch>(
+  loadRows<S::kQueries, S::kDim, S::kPitch, S::kThreads>(
       queries, work.q + work.first * operands.qStride, operands.qStride, end - work.first, headDim);
   loadKeys(0);
   loadValues(0);
@@ -438,9 +445,9 @@ __device__ inline void attendNarrow(const Operands& operands) {
   }
   Softmax softmax;
   for (int first = 0; first < end; first += kNarrowKeys) {
-    loadRows<kNarrowKeys, kNarrowDim, kNarrowDim>(
+    loadRows<kNarrowKeys, kNarrowDim, kNarrowDim, kNarrowQueries>(
         keys, work.k + first * operands.kStride, operands.kStride, end - first, headDim);
-    loadRows<kNarrowKeys, kNarrowDim, kNarrowDim>(
+    loadRows<kNarrowKeys, kNarrowDim, kNarrowDim, kNarrowQueries>(
         values, work.v + first * operands.vStride, operands.vStride, end - first, headDim);
     commitCopies();
     waitForCopies<0>();
@@ -449,10 +456,9 @@ __device__ inline void attendNarrow(const Operands& operands) {
     float candidate = softmax.largest;
 #pragma unroll
     for (int j = 0; j < kNarrowKeys; j++) {
-      scores[j] = dot(q, keys + j * kNarrowDim) * operands.scale;
-      if (first + j <= query) {
-        candidate = fmaxf(candidate, scores[j]);
-      }
+      const float score = dot(q, keys + j * kNarrowDim) * operands.scale;
+      scores[j] = first + j <= query ? score : kUnseen;
+      candidate = fmaxf(candidate, scores[j]);
     }
     const float factor = softmax.raise(candidate);
 #pragma unroll
@@ -461,7 +467,7 @@ __device__ inline void attendNarrow(const Operands& operands) {
     }
 #pragma unroll
     for (int j = 0; j < kNarrowKeys; j++) {
-      const float weight = first + j <= query ? softmax.weight(scores[j]) : 0.0f;
+      const float weight = softmax.weight(scores[j]);
 #pragma unroll
       for (int d = 0; d < kNarrowDim; d++) {
         result[d] = __fmaf_rn(weight, values[j * kNarrowDim + d], result[d]);
