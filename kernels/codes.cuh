@@ -182,6 +182,15 @@ __device__ __forceinline__ uint32_t e4m3Magnitude(float value) {
   return __float_as_uint(rounded) + (__float_as_uint(power) >> 20) - ((127 - 6) << 3);
 }
 
+// The value of an E4M3 code. The exponent's bias is put right by a product, which is exact for
+// subnormal numbers too.
+__device__ __forceinline__ float e4m3Value(uint32_t code) {
+  const uint32_t magnitude = code & 0x7F;
+  const float value = __uint_as_float(magnitude << 20) * 0x1p120f;
+  const uint32_t bits = __float_as_uint(magnitude == 0x7F ? NAN : value);
+  return __uint_as_float(bits | (code & 0x80) << 24);
+}
+
 // E4M3 codes, a byte each.
 struct FloatCodes {
   static constexpr int width = 8;

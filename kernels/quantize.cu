@@ -136,14 +136,8 @@ struct IntegerValues {
   }
 };
 
-// The exponent's bias is put right by a product, which is exact for subnormal numbers too.
 struct FloatValues {
-  __device__ __forceinline__ static float of(uint32_t byte) {
-    const uint32_t magnitude = byte & 0x7F;
-    const float value = __uint_as_float(magnitude << 20) * 0x1p120f;
-    return __uint_as_float(__float_as_uint(magnitude == 0x7F ? NAN : value) |
-                           (byte & 0x80) << 24);
-  }
+  __device__ __forceinline__ static float of(uint32_t byte) { return e4m3Value(byte); }
 };
 
 // `D`: the dtype of the scale, in which is computed.
