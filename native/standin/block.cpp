@@ -24,7 +24,7 @@ constexpr uint64_t kMaxYields = 1000000;
 constexpr uint64_t kMaxNaps = 100000;
 constexpr unsigned kNapMicroseconds = 100;
 
-__thread BlockRunner* currentRunner = nullptr;
+__thread BlockRunner* currentRunner __attribute__((tls_model("initial-exec"))) = nullptr;
 
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 std::string format(const char* pattern, ...) {

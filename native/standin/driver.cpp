@@ -103,6 +103,12 @@ int standinSubmit(Stream* handle, const std::function<int()>* task) {
   return kSuccess;
 }
 
+int standinInjectedFailure(const char* name, int otherwise) {
+  const std::lock_guard<std::recursive_mutex> lock(Driver::get().mutex);
+  Result code = kSuccess;
+  return injectFailure(name, static_cast<Result>(otherwise), &code) ? code : kSuccess;
+}
+
 int standinCheckRange(const char* what, const void* address, size_t bytes) {
   Driver& driver = Driver::get();
   const std::lock_guard<std::recursive_mutex> lock(driver.mutex);

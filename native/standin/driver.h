@@ -75,5 +75,8 @@ bool injectFailure(const std::string& name, Result otherwise, Result* code);
 // The stream of a handle does the task in its order; a task returns a CUresult.
 extern "C" STANDIN_API int standinSubmit(standin::Stream* stream, const std::function<int()>* task);
 
+// The code of a failure that STANDIN_FAIL asks for, or 0.
+extern "C" STANDIN_API int standinInjectedFailure(const char* name, int otherwise);
+
 // 1 if the range lies in one allocation of device memory; else writes a line that begins with `what` and returns 0.
 extern "C" STANDIN_API int standinCheckRange(const char* what, const void* address, size_t bytes);

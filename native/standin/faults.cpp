@@ -77,6 +77,7 @@ void installFaultHandler() {
 }
 
 void useSignalStack() {
+  faultMessage[0] = '\0';  // its memory may come from malloc, which the handler must not call
   stack_t stack{};
   stack.ss_sp = mmap(nullptr, kSignalStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   stack.ss_size = kSignalStackBytes;
