@@ -31,10 +31,8 @@ public final class CudaTests {
       missing("the kernels weren't compiled");
     }
     StandIn.prepare().ifPresent(CudaTests::missing);
-    try {
-      CudaDriver.load();
-    } catch (CudaException e) {
-      missing(String.valueOf(e.getMessage()));
+    if (CudaProbe.first() instanceof CudaProbe.Unusable(String reason)) {
+      missing(reason);
     }
   }
 
