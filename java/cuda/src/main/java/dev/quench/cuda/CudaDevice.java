@@ -40,7 +40,7 @@ public final class CudaDevice implements Device {
     moving = new CudaMoving(kernels, memory);
     products = new CudaMatrixProducts(kernels, memory, cublas);
     quantization = new CudaQuantization(kernels, memory);
-    solver = new CudaSolver(kernels, memory);
+    solver = new CudaSolver(kernels);
     model = new CudaModel(kernels, memory);
     attention = new CudaAttention(kernels, memory);
   }
