@@ -36,8 +36,9 @@ import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.FieldSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Every operation of every device against {@link ReferenceDevice}, named as the operation is. Exact
@@ -45,8 +46,11 @@ import org.junit.jupiter.params.provider.FieldSource;
  * and products in F32, whose unit roundoff is u = 2⁻²⁴; γ(n) = n·u / (1 − n·u) bounds n roundings
  * (Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3). One u in each of them
  * is the reference's own rounding.
+ *
+ * <p>A subclass names the devices.
  */
-final class DeviceParityTest {
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+abstract class DeviceParityTest {
   record Subject(String name, Supplier<Device> open) {
     @Override
     public String toString() {
@@ -54,11 +58,7 @@ final class DeviceParityTest {
     }
   }
 
-  /** Another device is one line. */
-  static final List<Subject> DEVICES =
-      List.of(
-          new Subject("CPU, 1 thread", () -> new CpuDevice(1)),
-          new Subject("CPU, 2 threads", () -> new CpuDevice(2)));
+  abstract List<Subject> devices();
 
   private static final double U = 0x1p-24;
 
@@ -104,7 +104,7 @@ final class DeviceParityTest {
   // ---- moving
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void convert(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -154,7 +154,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void transpose(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -180,7 +180,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gatherRows(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -202,7 +202,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gatherSymmetric(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 7, 33, 137, 300}) {
@@ -242,7 +242,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void diagonal(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 7, 33, 300}) {
@@ -253,7 +253,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void setDiagonal(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 7, 33, 300}) {
@@ -267,7 +267,7 @@ final class DeviceParityTest {
   // ---- matrix products
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gemm(Subject subject) {
     int[][] sizes = {
       {1, 1, 1},
@@ -314,7 +314,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void syrk(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] size :
@@ -348,7 +348,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void reverseCholesky(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 2, 7, 33, 64, 65, 137, 300}) {
@@ -434,7 +434,7 @@ final class DeviceParityTest {
    * diagonal block, which was found in the same way, by another factor M for each level of blocks.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void invertUpper(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 2, 7, 33, 64, 65, 137, 300}) {
@@ -580,7 +580,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void observe(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] block : new int[][] {{1, 32}, {1, 300}, {5, 33}, {440, 301}, {33, 1}}) {
@@ -601,7 +601,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void quantizationParameters(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -635,7 +635,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void quantize(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -698,7 +698,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void quantizeToNearest(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -732,7 +732,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void dequantize(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -755,7 +755,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void pack(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -772,7 +772,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void unpack(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -791,7 +791,7 @@ final class DeviceParityTest {
   // ---- solvers
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gptqBlock(Subject subject) {
     List<QuantizationArgs> formats =
         List.of(
@@ -847,7 +847,7 @@ final class DeviceParityTest {
   // ---- model
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void add(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -863,7 +863,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void round(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -880,7 +880,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void scaleColumns(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -896,7 +896,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void addRow(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -915,7 +915,7 @@ final class DeviceParityTest {
    * The root halves the error of the mean of n squares; epsilon, root, quotient and two products.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void rmsNorm(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -941,7 +941,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void rope(Subject subject) {
     // Heads, their columns, the columns that turn.
     int[][] sizes = {{1, 2, 2}, {3, 14, 14}, {2, 64, 64}, {2, 66, 32}, {5, 128, 128}, {4, 37, 14}};
@@ -979,7 +979,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void attention(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       attention(parity, new AttentionSpec(1, 1, 1, 1), 0, 1);
@@ -1068,7 +1068,7 @@ final class DeviceParityTest {
    * result may be 0 instead of x·e^x, which is less than 89·2⁻¹²⁸ there.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gatedActivation(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -1115,7 +1115,7 @@ final class DeviceParityTest {
    * more; the logarithm by that, absolutely, and by 4u of itself; then two sums.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void logProbability(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : new int[][] {{1, 1}, {3, 7}, {5, 33}, {33, 137}, {7, 300}, {3, 5003}}) {

@@ -1,7 +1,9 @@
 package dev.quench.cuda;
 
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.Iterator;
+import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -72,6 +74,7 @@ final class DevicePool implements AutoCloseable {
 
   private final Backing backing;
   private final long limit;
+  private final Set<Long> segments = new HashSet<>();
   private final TreeSet<Block> freeSmall = new TreeSet<>(BY_SIZE);
   private final TreeSet<Block> freeLarge = new TreeSet<>(BY_SIZE);
   private long reserved;
@@ -138,6 +141,7 @@ final class DevicePool implements AutoCloseable {
         long address = bytes <= limit - reserved ? backing.allocate(bytes) : 0;
         if (address != 0) {
           reserved += bytes;
+          segments.add(address);
           return new Block(small, address, bytes);
         }
       }
@@ -213,14 +217,16 @@ final class DevicePool implements AutoCloseable {
       if (block.isSegment()) {
         each.remove();
         reserved -= block.bytes;
+        segments.remove(block.address);
         backing.free(block.address);
       }
     }
   }
 
-  /** Everything must have been given back. */
+  /** Gives everything back to the backing, also what is on loan. */
   @Override
-  public void close() {
-    release();
+  public synchronized void close() {
+    segments.forEach(backing::free);
+    segments.clear();
   }
 }
