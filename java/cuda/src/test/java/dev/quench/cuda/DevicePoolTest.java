@@ -146,7 +146,8 @@ final class DevicePoolTest {
 
   /** Blocks never overlap, lie in segments, are aligned, and are counted. */
   @Property(tries = 200)
-  void blocksAreApart(@ForAll @Size(max = 120) List<@IntRange(min = 0, max = 40_000_000) Integer> steps) {
+  void blocksAreApart(
+      @ForAll @Size(max = 120) List<@IntRange(min = 0, max = 40_000_000) Integer> steps) {
     Segments backing = new Segments(400 * MIB);
     DevicePool tested = new DevicePool(backing, 300 * MIB);
     List<DevicePool.Block> onLoan = new ArrayList<>();
