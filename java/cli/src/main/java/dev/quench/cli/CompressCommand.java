@@ -155,7 +155,7 @@ final class CompressCommand implements Callable<Integer> {
     notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
     Optional<CalibrationData> data = calibrationData(plan, listener);
     CompressRequest request = request(draft.recipe(), data);
-    try (Device device = run.open()) {
+    try (Device device = run.open(listener)) {
       PlanEstimate estimate = PlanEstimate.of(plan, request, device);
       if (dryRun) {
         new CompressionPrinter(out(), run.json()).plan(plan, estimate);

@@ -67,6 +67,11 @@ public interface Device extends AutoCloseable {
   /** True if {@link Scope#upload} shares the host's memory instead of copying. */
   boolean sharesHostMemory();
 
+  /** Bytes of its own memory that it may take; empty if it works in the host's. */
+  default OptionalLong memoryLimit() {
+    return OptionalLong.empty();
+  }
+
   /** Waits until everything asked for so far is done. */
   void synchronize();
 

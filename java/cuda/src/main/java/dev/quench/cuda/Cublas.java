@@ -13,19 +13,25 @@ import org.jspecify.annotations.Nullable;
  */
 final class Cublas implements AutoCloseable {
   private final CudaContext context;
+  private final Uploads uploads;
   private @Nullable cublasHandle handle;
 
-  Cublas(CudaContext context) {
+  Cublas(CudaContext context, Uploads uploads) {
     this.context = context;
+    this.uploads = uploads;
   }
 
   /**
-   * The handle, in the calling thread's context; device pointers, scalars on the host.
+   * The handle, for one call in the calling thread; scalars are on the host.
    *
+   * @param operands what the call reads and writes
    * @throws CudaException if the library can't be loaded
    */
-  cublasHandle handle() {
+  cublasHandle handle(CudaMatrix... operands) {
     context.enter();
+    for (CudaMatrix operand : operands) {
+      uploads.await(operand.address());
+    }
     if (handle == null) {
       handle = create();
     }

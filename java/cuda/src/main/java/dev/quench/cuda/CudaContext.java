@@ -1,10 +1,8 @@
 package dev.quench.cuda;
 
-import java.nio.charset.StandardCharsets;
 import java.util.function.Supplier;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
-import jcuda.driver.CUdevice_attribute;
 import jcuda.driver.CUstream;
 import jcuda.driver.CUstream_flags;
 import jcuda.driver.JCudaDriver;
@@ -18,21 +16,6 @@ import jcuda.driver.JCudaDriver;
  * in the same thread.
  */
 final class CudaContext implements AutoCloseable {
-  /**
-   * What a device is.
-   *
-   * @param capability 10 · major + minor, such as 90
-   * @param sharedPerBlock bytes of shared memory that a block can ask for
-   * @param driverVersion of CUDA, such as 12060 for 12.6
-   */
-  record Properties(
-      String name,
-      int capability,
-      int multiprocessors,
-      int sharedPerBlock,
-      long memory,
-      int driverVersion) {}
-
   /** A stream whose handle can be handed to FFM. */
   private static final class Stream extends CUstream {
     long handle() {
@@ -43,17 +26,18 @@ final class CudaContext implements AutoCloseable {
   private final CudaDriver driver;
   private final CUdevice device;
   private final CUcontext context;
-  private final Properties properties;
+  private final CudaProperties properties;
   private final Stream compute = new Stream();
   private final Stream copies = new Stream();
   private final LaunchLog launches = new LaunchLog();
 
-  private CudaContext(CudaDriver driver, CUdevice device, CUcontext context) {
+  private CudaContext(
+      CudaDriver driver, CUdevice device, CUcontext context, CudaProperties properties) {
     this.driver = driver;
     this.device = device;
     this.context = context;
+    this.properties = properties;
     enter();
-    this.properties = properties(driver, device);
     check(
         JCudaDriver.cuStreamCreate(compute, CUstream_flags.CU_STREAM_NON_BLOCKING),
         "cuStreamCreate");
@@ -63,57 +47,23 @@ final class CudaContext implements AutoCloseable {
   }
 
   /**
-   * @throws CudaException if there is no such device, or the driver fails
+   * @throws CudaException if the driver fails
    */
-  static CudaContext open(CudaDriver driver, int ordinal) {
-    Status.check(driver.init(), "cuInit", driver);
+  static CudaContext open(CudaDriver driver, CudaProperties properties) {
     try {
-      JCudaDriver.cuInit(0);
+      Status.check(JCudaDriver.cuInit(0), "cuInit", driver);
     } catch (LinkageError e) {
       throw new CudaException("JCuda's native library can't be loaded: " + e.getMessage(), e);
     }
     CUdevice device = new CUdevice();
-    Status.check(JCudaDriver.cuDeviceGet(device, ordinal), "cuDeviceGet(" + ordinal + ")", driver);
+    Status.check(JCudaDriver.cuDeviceGet(device, properties.ordinal()), "cuDeviceGet", driver);
     CUcontext context = new CUcontext();
     Status.check(
         JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "cuDevicePrimaryCtxRetain", driver);
-    return new CudaContext(driver, device, context);
+    return new CudaContext(driver, device, context, properties);
   }
 
-  private static Properties properties(CudaDriver driver, CUdevice device) {
-    byte[] name = new byte[256];
-    Status.check(JCudaDriver.cuDeviceGetName(name, name.length, device), "cuDeviceGetName", driver);
-    long[] bytes = new long[1];
-    Status.check(JCudaDriver.cuDeviceTotalMem(bytes, device), "cuDeviceTotalMem", driver);
-    int capability =
-        10
-                * attribute(
-                    driver, device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
-            + attribute(
-                driver, device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
-    String text = new String(name, StandardCharsets.UTF_8);
-    return new Properties(
-        text.substring(0, text.indexOf('\0')),
-        capability,
-        attribute(driver, device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
-        attribute(
-            driver,
-            device,
-            CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN),
-        bytes[0],
-        driver.version());
-  }
-
-  private static int attribute(CudaDriver driver, CUdevice device, int attribute) {
-    int[] value = new int[1];
-    Status.check(
-        JCudaDriver.cuDeviceGetAttribute(value, attribute, device),
-        "cuDeviceGetAttribute(" + attribute + ")",
-        driver);
-    return value[0];
-  }
-
-  Properties properties() {
+  CudaProperties properties() {
     return properties;
   }
 
@@ -163,6 +113,13 @@ final class CudaContext implements AutoCloseable {
     }
     CudaException failure = Status.failure(status, what.get(), driver);
     throw Status.isKernelFailure(status) ? launches.explain(failure) : failure;
+  }
+
+  /** Bytes of device memory that nobody uses. */
+  long freeMemory() {
+    long[] free = new long[1];
+    check(JCudaDriver.cuMemGetInfo(free, new long[1]), "cuMemGetInfo");
+    return free[0];
   }
 
   /** Gives the context back; what is under way is waited for, whether or not it fails. */

@@ -14,7 +14,12 @@ import java.util.OptionalLong;
  * one after the other in one stream, so that calls return before they are done.
  */
 public final class CudaDevice implements Device {
+  /** Device memory that is left to the driver's and cuBLAS's own needs. */
+  private static final long RESERVE = 256 << 20;
+
   private final CudaContext context;
+  private final Timeline timeline;
+  private final Uploads uploads;
   private final Kernels kernels;
   private final CudaMemory memory;
   private final Cublas cublas;
@@ -27,9 +32,11 @@ public final class CudaDevice implements Device {
 
   private CudaDevice(CudaContext context, KernelImages images, long memoryLimit) {
     this.context = context;
-    kernels = new Kernels(context, images);
-    memory = new CudaMemory(context, memoryLimit);
-    cublas = new Cublas(context);
+    timeline = new Timeline(context);
+    uploads = new Uploads(context, timeline);
+    kernels = new Kernels(context, uploads, images);
+    memory = new CudaMemory(context, timeline, uploads, memoryLimit);
+    cublas = new Cublas(context, uploads);
     moving = new CudaMoving(kernels, memory);
     products = new CudaMatrixProducts(kernels, memory, cublas);
     quantization = new CudaQuantization(kernels, memory);
@@ -41,24 +48,36 @@ public final class CudaDevice implements Device {
   /**
    * Opens the first device.
    *
-   * @param memoryLimit bytes of its memory that may be taken
+   * @param memoryLimit most bytes of its memory to take; what is free if that is less
    * @throws CudaException if there is no driver, no device or no kernels, with what would help
    */
   public static CudaDevice open(long memoryLimit) {
-    CudaContext context = CudaContext.open(CudaDriver.load(), 0);
-    return new CudaDevice(context, KernelImages.load(), memoryLimit);
+    return switch (CudaProbe.first()) {
+      case CudaProbe.Unusable(String reason) ->
+          throw new CudaException("no CUDA device: " + reason);
+      case CudaProbe.Usable(CudaProperties device, CudaKernels _) -> open(device, memoryLimit);
+    };
+  }
+
+  private static CudaDevice open(CudaProperties device, long memoryLimit) {
+    CudaDriver driver = new CudaDriver(DriverLibrary.find().orElseThrow());
+    CudaContext context = CudaContext.open(driver, device);
+    boolean opened = false;
+    try {
+      long free = Math.max(0, context.freeMemory() - RESERVE);
+      CudaDevice result = new CudaDevice(context, KernelImages.load(), Math.min(free, memoryLimit));
+      opened = true;
+      return result;
+    } finally {
+      if (!opened) {
+        context.close();
+      }
+    }
   }
 
   @Override
   public String description() {
-    CudaContext.Properties device = context.properties();
-    return "%s, compute capability %d.%d, driver for CUDA %d.%d"
-        .formatted(
-            device.name(),
-            device.capability() / 10,
-            device.capability() % 10,
-            device.driverVersion() / 1000,
-            device.driverVersion() % 1000 / 10);
+    return context.properties().toString();
   }
 
   @Override
@@ -77,6 +96,11 @@ public final class CudaDevice implements Device {
   }
 
   @Override
+  public OptionalLong memoryLimit() {
+    return OptionalLong.of(memory.limit());
+  }
+
+  @Override
   public void synchronize() {
     context.enter();
     context.synchronize();
@@ -84,9 +108,12 @@ public final class CudaDevice implements Device {
 
   @Override
   public void close() {
+    context.enter();
+    uploads.close();
     cublas.close();
     memory.close();
     kernels.close();
+    timeline.close();
     context.close();
   }
 

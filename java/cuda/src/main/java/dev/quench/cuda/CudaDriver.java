@@ -24,9 +24,6 @@ import java.lang.invoke.MethodHandle;
  */
 @SuppressWarnings("restricted") // native access is what this class is for
 final class CudaDriver {
-  /** The driver's library, which is installed with the kernel module, not with the toolkit. */
-  static final String LIBRARY = "libcuda.so.1";
-
   /** {@code CUlaunchConfig}. */
   private static final StructLayout LAUNCH_CONFIG =
       structLayout(
@@ -62,6 +59,10 @@ final class CudaDriver {
       LINKER.downcallHandle(FunctionDescriptor.of(JAVA_INT, JAVA_INT));
   private static final MethodHandle ADDRESS_TO_STATUS =
       LINKER.downcallHandle(FunctionDescriptor.of(JAVA_INT, ADDRESS));
+  private static final MethodHandle ADDRESS_INT_TO_STATUS =
+      LINKER.downcallHandle(FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT));
+  private static final MethodHandle ADDRESS_INT_INT_TO_STATUS =
+      LINKER.downcallHandle(FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
   private static final MethodHandle INT_ADDRESS_TO_STATUS =
       LINKER.downcallHandle(FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
   private static final MethodHandle CU_LAUNCH_KERNEL_EX =
@@ -74,21 +75,8 @@ final class CudaDriver {
 
   private final SymbolLookup library;
 
-  private CudaDriver(SymbolLookup library) {
+  CudaDriver(SymbolLookup library) {
     this.library = library;
-  }
-
-  /**
-   * Loads the library; it stays loaded.
-   *
-   * @throws CudaException if it can't be loaded
-   */
-  static CudaDriver load() {
-    try {
-      return new CudaDriver(SymbolLookup.libraryLookup(LIBRARY, Arena.global()));
-    } catch (IllegalArgumentException e) {
-      throw new CudaException("no NVIDIA driver: " + LIBRARY + " can't be loaded", e);
-    }
   }
 
   private MemorySegment address(String function) {
@@ -118,13 +106,55 @@ final class CudaDriver {
     return integer("cuDeviceGetCount");
   }
 
+  /** {@code cuDeviceGetAttribute} of device {@code ordinal}, whose handle is the same number. */
+  int attribute(int attribute, int ordinal) {
+    String function = "cuDeviceGetAttribute";
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(JAVA_INT);
+      Status.check(
+          (int) ADDRESS_INT_INT_TO_STATUS.invokeExact(address(function), value, attribute, ordinal),
+          () -> function + "(" + attribute + ")",
+          this);
+      return value.get(JAVA_INT, 0);
+    } catch (Throwable e) {
+      throw failed(function, e);
+    }
+  }
+
+  String deviceName(int ordinal) {
+    String function = "cuDeviceGetName";
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment name = arena.allocate(256);
+      Status.check(
+          (int) ADDRESS_INT_INT_TO_STATUS.invokeExact(address(function), name, 255, ordinal),
+          function,
+          this);
+      return name.getString(0);
+    } catch (Throwable e) {
+      throw failed(function, e);
+    }
+  }
+
+  /** Bytes of the device's memory. */
+  long deviceMemory(int ordinal) {
+    String function = "cuDeviceTotalMem_v2";
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment bytes = arena.allocate(JAVA_LONG);
+      Status.check(
+          (int) ADDRESS_INT_TO_STATUS.invokeExact(address(function), bytes, ordinal),
+          function,
+          this);
+      return bytes.get(JAVA_LONG, 0);
+    } catch (Throwable e) {
+      throw failed(function, e);
+    }
+  }
+
   private int integer(String function) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(JAVA_INT);
       Status.check((int) ADDRESS_TO_STATUS.invokeExact(address(function), value), function, this);
       return value.get(JAVA_INT, 0);
-    } catch (CudaException e) {
-      throw e;
     } catch (Throwable e) {
       throw failed(function, e);
     }
@@ -175,8 +205,6 @@ final class CudaDriver {
       return (int)
           CU_LAUNCH_KERNEL_EX.invokeExact(
               address("cuLaunchKernelEx"), config, function, parameters, MemorySegment.NULL);
-    } catch (CudaException e) {
-      throw e;
     } catch (Throwable e) {
       throw failed("cuLaunchKernelEx", e);
     }
@@ -218,21 +246,17 @@ final class CudaDriver {
               swizzle,
               l2Promotion,
               0); // CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE: zeros
-    } catch (CudaException e) {
-      throw e;
     } catch (Throwable e) {
       throw failed("cuTensorMapEncodeTiled", e);
     }
   }
 
-  /** A downcall declares Throwable; nothing but errors of the VM can come out of it. */
-  private static IllegalStateException failed(String function, Throwable e) {
-    if (e instanceof CudaException cuda) {
-      throw cuda;
-    }
-    if (e instanceof Error error) {
-      throw error;
-    }
-    return new IllegalStateException(function, e);
+  /** A downcall declares Throwable; what can come out of it is an error of the VM, or our own. */
+  private static RuntimeException failed(String function, Throwable e) {
+    return switch (e) {
+      case Error error -> throw error;
+      case RuntimeException exception -> exception;
+      default -> new IllegalStateException(function, e);
+    };
   }
 }

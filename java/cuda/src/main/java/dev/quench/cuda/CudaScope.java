@@ -34,27 +34,28 @@ public final class CudaScope implements Scope {
   @Override
   public CudaMatrix upload(HostTensor source) {
     CudaMatrix matrix = allocate(source.dtype(), source.rows(), source.columns());
-    memory.upload(source.data(), matrix);
+    memory.upload(source.data(), matrix, blocks.getLast());
     return matrix;
   }
 
   @Override
   public CudaMatrix floats(float... values) {
     CudaMatrix matrix = allocate(DType.F32, 1, values.length);
-    memory.upload(MemorySegment.ofArray(values), matrix);
+    memory.upload(MemorySegment.ofArray(values), matrix, blocks.getLast());
     return matrix;
   }
 
   @Override
   public CudaMatrix ints(int... values) {
     CudaMatrix matrix = allocate(DType.I32, 1, values.length);
-    memory.upload(MemorySegment.ofArray(values), matrix);
+    memory.upload(MemorySegment.ofArray(values), matrix, blocks.getLast());
     return matrix;
   }
 
   @Override
   public void close() {
-    blocks.forEach(memory::give);
+    List<DevicePool.Block> given = List.copyOf(blocks);
     blocks.clear();
+    memory.give(given);
   }
 }

@@ -1,7 +1,10 @@
 package dev.quench.cuda;
 
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.Iterator;
+import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -72,6 +75,7 @@ final class DevicePool implements AutoCloseable {
 
   private final Backing backing;
   private final long limit;
+  private final Set<Long> segments = new HashSet<>();
   private final TreeSet<Block> freeSmall = new TreeSet<>(BY_SIZE);
   private final TreeSet<Block> freeLarge = new TreeSet<>(BY_SIZE);
   private long reserved;
@@ -105,8 +109,8 @@ final class DevicePool implements AutoCloseable {
     return limit;
   }
 
-  /** A block of at least that many bytes, of unspecified content; null if there is no room. */
-  synchronized @Nullable Block take(long bytes) {
+  /** A block of at least that many bytes, of unspecified content; empty if there is no room. */
+  synchronized Optional<Block> take(long bytes) {
     long size = Math.ceilDiv(Math.max(bytes, 1), ALIGNMENT) * ALIGNMENT;
     boolean small = size <= SMALL;
     TreeSet<Block> blocks = small ? freeSmall : freeLarge;
@@ -114,7 +118,7 @@ final class DevicePool implements AutoCloseable {
     if (block == null) {
       block = newSegment(small, size);
       if (block == null) {
-        return null;
+        return Optional.empty();
       }
     } else {
       blocks.remove(block);
@@ -123,7 +127,7 @@ final class DevicePool implements AutoCloseable {
     block.free = false;
     used += block.bytes;
     peak = Math.max(peak, used);
-    return block;
+    return Optional.of(block);
   }
 
   /** Free segments are given back if that makes room. */
@@ -138,6 +142,7 @@ final class DevicePool implements AutoCloseable {
         long address = bytes <= limit - reserved ? backing.allocate(bytes) : 0;
         if (address != 0) {
           reserved += bytes;
+          segments.add(address);
           return new Block(small, address, bytes);
         }
       }
@@ -213,14 +218,16 @@ final class DevicePool implements AutoCloseable {
       if (block.isSegment()) {
         each.remove();
         reserved -= block.bytes;
+        segments.remove(block.address);
         backing.free(block.address);
       }
     }
   }
 
-  /** Everything must have been given back. */
+  /** Gives everything back to the backing, also what is on loan. */
   @Override
-  public void close() {
-    release();
+  public synchronized void close() {
+    segments.forEach(backing::free);
+    segments.clear();
   }
 }

@@ -7,6 +7,8 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -31,7 +33,7 @@ record KernelImages(String compiler, List<Image> images) {
       int target,
       boolean exact,
       String ptxVersion,
-      String sha256,
+      List<Cubin> cubins,
       List<KernelImages.Kernel> kernels) {
     boolean runsOn(int capability) {
       return exact ? capability == target : capability >= target;
@@ -43,15 +45,32 @@ record KernelImages(String compiler, List<Image> images) {
 
     /** The text, ended by a zero byte as the driver wants it. */
     byte[] ptx() {
-      try (InputStream stream = KernelImages.class.getResourceAsStream(FOLDER + file)) {
-        if (stream == null) {
-          throw new CudaException("the jar lacks " + file + ", which its manifest lists");
-        }
-        byte[] text = stream.readAllBytes();
-        return Arrays.copyOf(text, text.length + 1);
-      } catch (IOException e) {
-        throw new CudaException("can't read " + file + " from the jar", e);
+      byte[] text = read(file);
+      return Arrays.copyOf(text, text.length + 1);
+    }
+
+    /** What was assembled for just that capability. */
+    Optional<Cubin> cubin(int capability) {
+      String architecture = "sm_" + capability + (exact ? "a" : "");
+      return cubins.stream().filter(cubin -> cubin.architecture.equals(architecture)).findFirst();
+    }
+  }
+
+  /** Machine code of an image's kernels for one architecture, such as {@code sm_90}. */
+  record Cubin(String file, String architecture) {
+    byte[] content() {
+      return read(file);
+    }
+  }
+
+  private static byte[] read(String file) {
+    try (InputStream stream = KernelImages.class.getResourceAsStream(FOLDER + file)) {
+      if (stream == null) {
+        throw new CudaException("the jar lacks " + file + ", which its manifest lists");
       }
+      return stream.readAllBytes();
+    } catch (IOException e) {
+      throw new CudaException("can't read " + file + " from the jar", e);
     }
   }
 
@@ -89,18 +108,33 @@ record KernelImages(String compiler, List<Image> images) {
               kernel.path("shared").asInt(),
               kernel.path("spills").asInt()));
     }
+    List<Cubin> cubins = new ArrayList<>();
+    for (JsonNode cubin : node.path("cubins")) {
+      cubins.add(new Cubin(cubin.path("file").asString(), cubin.path("architecture").asString()));
+    }
     String target = node.path("target").asString();
     return new Image(
         node.path("file").asString(),
         Integer.parseInt(target.replaceAll("\\D", "")),
         target.endsWith("a"),
         node.path("ptx").asString(),
-        node.path("sha256").asString(),
+        List.copyOf(cubins),
         List.copyOf(kernels));
   }
 
   boolean isEmpty() {
     return images.isEmpty();
+  }
+
+  /**
+   * The CUDA version of the compiler, such as 13000 for 13.0: a driver for an older one may not
+   * know the format of its cubins.
+   */
+  int compilerVersion() {
+    Matcher version = Pattern.compile("(\\d+)\\.(\\d+)").matcher(compiler);
+    return version.find()
+        ? 1000 * Integer.parseInt(version.group(1)) + 10 * Integer.parseInt(version.group(2))
+        : Integer.MAX_VALUE;
   }
 
   /** The best image for a device of that capability that has the kernel. */

@@ -38,6 +38,7 @@ final class Kernels implements AutoCloseable {
   }
 
   private final CudaContext context;
+  private final Uploads uploads;
   private final KernelImages images;
   private final boolean synchronous = Boolean.getBoolean(SYNCHRONOUS);
   private final Map<String, CUmodule> modules = new LinkedHashMap<>();
@@ -47,13 +48,14 @@ final class Kernels implements AutoCloseable {
   private final MemorySegment pointers = arena.allocate(JAVA_LONG, MAX_ARGUMENTS);
   private final Pointer parameters = Pointer.to(pointers.asByteBuffer());
 
-  Kernels(CudaContext context, KernelImages images) {
+  Kernels(CudaContext context, Uploads uploads, KernelImages images) {
     this.context = context;
+    this.uploads = uploads;
     this.images = images;
   }
 
   /** What the device can do. */
-  CudaContext.Properties device() {
+  CudaProperties device() {
     return context.properties();
   }
 
@@ -88,6 +90,7 @@ final class Kernels implements AutoCloseable {
     context.enter();
     Function function = function(kernel);
     allowShared(kernel, function, grid.sharedBytes());
+    arguments.forEachAddress(uploads::await);
     arguments.write(values, pointers);
     int status =
         cluster == 1
@@ -149,16 +152,30 @@ final class Kernels implements AutoCloseable {
     if (known != null) {
       return known;
     }
+    CUmodule module = load(image);
+    modules.put(image.file(), module);
+    return module;
+  }
+
+  /** From machine code where the driver takes it, which saves compiling the PTX. */
+  private CUmodule load(KernelImages.Image image) {
     CUmodule module = new CUmodule();
+    Optional<KernelImages.Cubin> cubin = image.cubin(context.properties().capability());
+    if (cubin.isPresent()
+        && context.properties().driverVersion() >= images.compilerVersion()
+        && JCudaDriver.cuModuleLoadData(module, cubin.get().content()) == Status.SUCCESS) {
+      return module;
+    }
     int status = JCudaDriver.cuModuleLoadData(module, image.ptx());
     if (status == Status.UNSUPPORTED_PTX_VERSION) {
-      int version = context.properties().driverVersion();
       throw new CudaException(
-          "%s is PTX %s, which the driver, made for CUDA %d.%d, doesn't know; a newer driver does"
-              .formatted(image.file(), image.ptxVersion(), version / 1000, version % 1000 / 10));
+          "%s is PTX %s, which the driver, made for CUDA %s, doesn't know; a newer driver does"
+              .formatted(
+                  image.file(),
+                  image.ptxVersion(),
+                  CudaProperties.version(context.properties().driverVersion())));
     }
     context.check(status, () -> "cuModuleLoadData of " + image.file());
-    modules.put(image.file(), module);
     return module;
   }
 

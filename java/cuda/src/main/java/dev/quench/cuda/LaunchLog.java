@@ -20,18 +20,18 @@ final class LaunchLog {
 
   private final Deque<Launch> recent = new ArrayDeque<>();
 
-  void add(String kernel, Grid grid, Arguments arguments) {
+  synchronized void add(String kernel, Grid grid, Arguments arguments) {
     if (recent.size() == CAPACITY) {
       recent.removeFirst();
     }
     recent.addLast(new Launch(kernel, grid, arguments));
   }
 
-  void clear() {
+  synchronized void clear() {
     recent.clear();
   }
 
-  CudaException explain(CudaException failure) {
+  synchronized CudaException explain(CudaException failure) {
     String suspects =
         recent.isEmpty()
             ? "no kernel was under way"

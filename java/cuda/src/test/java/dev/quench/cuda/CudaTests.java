@@ -3,6 +3,8 @@ package dev.quench.cuda;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.abort;
 
+import dev.quench.cuda.standin.StandIn;
+
 /** The device of tests: a GPU or the stand-in, whichever driver this process finds. */
 public final class CudaTests {
   /** Set where a test that is skipped for want of a device is a failure. */
@@ -28,10 +30,9 @@ public final class CudaTests {
     if (KernelImages.load().isEmpty()) {
       missing("the kernels weren't compiled");
     }
-    try {
-      CudaDriver.load();
-    } catch (CudaException e) {
-      missing(String.valueOf(e.getMessage()));
+    StandIn.prepare().ifPresent(CudaTests::missing);
+    if (CudaProbe.first() instanceof CudaProbe.Unusable(String reason)) {
+      missing(reason);
     }
   }
 
