@@ -14,13 +14,24 @@ import jdk.incubator.vector.VectorSpecies;
 final class CpuModel {
   private static final VectorSpecies<Float> S = VectorShapes.FLOAT;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+  private static final int PIECE = Exp.ELEMENTS;
   private static final long TASK_ELEMENTS = 1 << 16;
 
   /** Exponentials that are summed in float32 before they go to a double. */
   private static final long SUM_BLOCK = 512;
 
+  /** Pieces of rows in the heap, where loops over them become vector code; of one task. */
+  private static final class Pieces {
+    final Exp exp = new Exp();
+    final float[] a = new float[PIECE];
+    final float[] b = new float[PIECE];
+    final float[] c = new float[PIECE];
+    final float[] d = new float[PIECE];
+  }
+
   private final Workers workers;
   private final HostPool pool;
+  private final Spares<Pieces> spares = new Spares<>(Pieces::new);
 
   CpuModel(Workers workers, HostPool pool) {
     this.workers = workers;
@@ -95,48 +106,22 @@ final class CpuModel {
     HostMatrix to = f32(y);
     CpuMoving.requireShape(to, from.rows(), from.columns());
     CpuMoving.requireShape(scale, 1, from.columns());
-    overRows(
-        to,
-        row ->
-            normRow(
-                from.memory(),
-                from.offset(row, 0),
-                scale.memory(),
-                epsilon,
-                to.memory(),
-                to.offset(row, 0),
-                to.columns()));
+    overPieces(to, (row, pieces) -> normRow(from, scale, row, epsilon, to, pieces));
   }
 
   private static void normRow(
-      MemorySegment x,
-      long from,
-      MemorySegment weight,
-      float epsilon,
-      MemorySegment y,
-      long to,
-      long count) {
-    long bulk = S.loopBound(count);
-    FloatVector squares = FloatVector.zero(S);
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector v = FloatVector.fromMemorySegment(S, x, from + i * 4, LE);
-      squares = v.fma(v, squares);
+      HostMatrix x, HostMatrix weight, long row, float epsilon, HostMatrix y, Pieces pieces) {
+    float sum = 0;
+    for (long at = 0; at < x.columns(); at += PIECE) {
+      int count = load(x, row, at, x.columns() - at, pieces.a);
+      sum += Lanes.sumOfSquares(pieces.a, count);
     }
-    float sum = FixedOrder.sum(squares.toArray());
-    for (long i = bulk; i < count; i++) {
-      float v = x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
-      sum = Math.fma(v, v, sum);
-    }
-    float factor = (float) (1 / Math.sqrt(sum / count + epsilon));
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector.fromMemorySegment(S, x, from + i * 4, LE)
-          .mul(factor)
-          .mul(FloatVector.fromMemorySegment(S, weight, i * 4, LE))
-          .intoMemorySegment(y, to + i * 4, LE);
-    }
-    for (long i = bulk; i < count; i++) {
-      float v = x.get(JAVA_FLOAT_UNALIGNED, from + i * 4) * factor;
-      y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, v * weight.get(JAVA_FLOAT_UNALIGNED, i * 4));
+    float factor = (float) (1 / Math.sqrt(sum / x.columns() + epsilon));
+    for (long at = 0; at < x.columns(); at += PIECE) {
+      int count = load(x, row, at, x.columns() - at, pieces.a);
+      count = load(weight, 0, at, count, pieces.b);
+      Lanes.scale(pieces.a, factor, pieces.b, count);
+      store(pieces.a, y, row, at, count);
     }
   }
 
@@ -149,53 +134,36 @@ final class CpuModel {
       throw new IllegalArgumentException(
           states + " in heads of " + headDim + ", turned by " + cosines);
     }
-    overRows(
+    overPieces(
         states,
-        row -> {
+        (row, pieces) -> {
           int position = FloatAccess.getInt(at, row);
           if (position < 0 || position >= cosines.rows()) {
             throw new IllegalArgumentException("position " + position + " of " + cosines);
           }
-          long cosine = cosines.offset(position, 0);
-          long sine = sines.offset(position, 0);
           for (long head = 0; head < states.columns(); head += headDim) {
-            turn(
-                states.memory(),
-                states.offset(row, head),
-                cosines.memory(),
-                cosine,
-                sines.memory(),
-                sine,
-                cosines.columns());
+            turn(states, row, head, cosines, sines, position, pieces);
           }
         });
   }
 
   private static void turn(
-      MemorySegment x,
-      long at,
-      MemorySegment cos,
-      long cosine,
-      MemorySegment sin,
-      long sine,
-      long half) {
-    long bulk = S.loopBound(half);
-    long second = at + half * 4;
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector a = FloatVector.fromMemorySegment(S, x, at + i * 4, LE);
-      FloatVector b = FloatVector.fromMemorySegment(S, x, second + i * 4, LE);
-      FloatVector c = FloatVector.fromMemorySegment(S, cos, cosine + i * 4, LE);
-      FloatVector s = FloatVector.fromMemorySegment(S, sin, sine + i * 4, LE);
-      a.mul(c).sub(b.mul(s)).intoMemorySegment(x, at + i * 4, LE);
-      b.mul(c).add(a.mul(s)).intoMemorySegment(x, second + i * 4, LE);
-    }
-    for (long i = bulk; i < half; i++) {
-      float a = x.get(JAVA_FLOAT_UNALIGNED, at + i * 4);
-      float b = x.get(JAVA_FLOAT_UNALIGNED, second + i * 4);
-      float c = cos.get(JAVA_FLOAT_UNALIGNED, cosine + i * 4);
-      float s = sin.get(JAVA_FLOAT_UNALIGNED, sine + i * 4);
-      x.set(JAVA_FLOAT_UNALIGNED, at + i * 4, a * c - b * s);
-      x.set(JAVA_FLOAT_UNALIGNED, second + i * 4, b * c + a * s);
+      HostMatrix x,
+      long row,
+      long column,
+      HostMatrix cos,
+      HostMatrix sin,
+      long position,
+      Pieces pieces) {
+    long half = cos.columns();
+    for (long at = 0; at < half; at += PIECE) {
+      int count = load(x, row, column + at, half - at, pieces.a);
+      count = load(x, row, column + half + at, count, pieces.b);
+      count = load(cos, position, at, count, pieces.c);
+      count = load(sin, position, at, count, pieces.d);
+      Lanes.turn(pieces.a, pieces.b, pieces.c, pieces.d, count);
+      store(pieces.a, x, row, column + at, count);
+      store(pieces.b, x, row, column + half + at, count);
     }
   }
 
@@ -205,56 +173,36 @@ final class CpuModel {
     HostMatrix to = f32(y);
     CpuMoving.requireShape(gates, to.rows(), to.columns());
     CpuMoving.requireShape(ups, to.rows(), to.columns());
-    overBands(
+    overPieces(
         to,
-        (begin, end) -> {
-          HostPool.Buffer scratch = pool.take(to.columns() * 4);
-          for (long row = begin; row < end; row++) {
-            switch (activation) {
-              case SILU ->
-                  siluRow(
-                      gates.memory(),
-                      gates.offset(row, 0),
-                      ups.memory(),
-                      ups.offset(row, 0),
-                      scratch.memory(),
-                      to.memory(),
-                      to.offset(row, 0),
-                      to.columns());
-            }
+        (row, pieces) -> {
+          switch (activation) {
+            case SILU -> siluRow(gates, ups, row, to, pieces);
           }
-          pool.give(scratch);
         });
   }
 
-  /**
-   * x / (1 + e^−x) · up, for x < 0 as x · e^x / (1 + e^x) · up, so that no exponential is large.
-   */
   private static void siluRow(
-      MemorySegment gate,
-      long g,
-      MemorySegment up,
-      long u,
-      MemorySegment scratch,
-      MemorySegment y,
-      long to,
-      long count) {
-    float unused = Exp.decay(gate, g, 0, scratch, 0, count);
-    long bulk = S.loopBound(count);
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector x = FloatVector.fromMemorySegment(S, gate, g + i * 4, LE);
-      FloatVector e = FloatVector.fromMemorySegment(S, scratch, i * 4, LE);
-      x.blend(x.mul(e), x.compare(VectorOperators.LT, 0f))
-          .div(e.add(1f))
-          .mul(FloatVector.fromMemorySegment(S, up, u + i * 4, LE))
-          .intoMemorySegment(y, to + i * 4, LE);
+      HostMatrix gate, HostMatrix up, long row, HostMatrix y, Pieces pieces) {
+    for (long at = 0; at < y.columns(); at += PIECE) {
+      int count = load(gate, row, at, y.columns() - at, pieces.a);
+      System.arraycopy(pieces.a, 0, pieces.b, 0, count);
+      pieces.exp.decay(pieces.b, 0, count);
+      count = load(up, row, at, count, pieces.c);
+      Lanes.silu(pieces.a, pieces.b, pieces.c, count);
+      store(pieces.c, y, row, at, count);
     }
-    for (long i = bulk; i < count; i++) {
-      float x = gate.get(JAVA_FLOAT_UNALIGNED, g + i * 4);
-      float e = scratch.get(JAVA_FLOAT_UNALIGNED, i * 4);
-      float silu = (x < 0 ? x * e : x) / (1f + e);
-      y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, silu * up.get(JAVA_FLOAT_UNALIGNED, u + i * 4));
-    }
+  }
+
+  /** Copies elements of a row, at most a piece; returns how many. */
+  private static int load(HostMatrix x, long row, long column, long wanted, float[] piece) {
+    int count = (int) Math.min(PIECE, wanted);
+    MemorySegment.copy(x.memory(), JAVA_FLOAT_UNALIGNED, x.offset(row, column), piece, 0, count);
+    return count;
+  }
+
+  private static void store(float[] piece, HostMatrix y, long row, long column, int count) {
+    MemorySegment.copy(piece, 0, y.memory(), JAVA_FLOAT_UNALIGNED, y.offset(row, column), count);
   }
 
   void logProbability(Tensor logits, Tensor targets, Tensor out) {
@@ -278,11 +226,13 @@ final class CpuModel {
   private double logSumExp(MemorySegment x, long from, long count) {
     float max = max(x, from, count);
     HostPool.Buffer scratch = pool.take(SUM_BLOCK * 4);
+    Pieces pieces = spares.take();
     double sum = 0;
     for (long block = 0; block < count; block += SUM_BLOCK) {
       long length = Math.min(SUM_BLOCK, count - block);
-      sum += Exp.decay(x, from + block * 4, max, scratch.memory(), 0, length);
+      sum += pieces.exp.decay(x, from + block * 4, max, scratch.memory(), 0, length);
     }
+    spares.give(pieces);
     pool.give(scratch);
     return max + Math.log(sum);
   }
@@ -315,6 +265,24 @@ final class CpuModel {
       max = max < v ? v : max;
     }
     return max;
+  }
+
+  /** What becomes of a row. */
+  @FunctionalInterface
+  private interface RowTask {
+    void run(long row, Pieces pieces);
+  }
+
+  private void overPieces(HostMatrix matrix, RowTask task) {
+    overBands(
+        matrix,
+        (begin, end) -> {
+          Pieces pieces = spares.take();
+          for (long row = begin; row < end; row++) {
+            task.run(row, pieces);
+          }
+          spares.give(pieces);
+        });
   }
 
   private void overRows(HostMatrix matrix, Workers.Task task) {
