@@ -28,7 +28,6 @@ final class CpuAttention {
   private final Workers workers;
   private final SerialGemm gemm;
   private final HostPool pool;
-  private final Spares<Exp> spares = new Spares<>(Exp::new);
 
   CpuAttention(Workers workers, SerialGemm gemm, HostPool pool) {
     this.workers = workers;
@@ -79,7 +78,6 @@ final class CpuAttention {
     long headDim = q.columns();
     HostPool.Buffer buffer = pool.take(rows * width * 4);
     MemorySegment scores = buffer.memory();
-    Exp exp = spares.take();
     float[] max = new float[(int) rows];
     float[] sum = new float[(int) rows];
     Arrays.fill(max, Float.NEGATIVE_INFINITY);
@@ -106,7 +104,7 @@ final class CpuAttention {
         long row = r * width * 4;
         float newMax = Math.max(max[r], CpuModel.max(scores, row, visible));
         float kept = newMax == max[r] ? 1 : Exp.decay(newMax - max[r]);
-        sum[r] = sum[r] * kept + exponentials(exp, scores, row, visible, keys, newMax);
+        sum[r] = sum[r] * kept + exponentials(scores, row, visible, keys, newMax);
         if (tile > 0 && kept != 1) {
           scale(y.memory(), y.offset(r, 0), headDim, kept);
         }
@@ -130,15 +128,14 @@ final class CpuAttention {
     for (int r = 0; r < rows; r++) {
       scale(y.memory(), y.offset(r, 0), headDim, 1 / sum[r]);
     }
-    spares.give(exp);
     pool.give(buffer);
   }
 
   /** Replaces the visible scores by e^(score − max), the others by 0; returns the sum. */
   private static float exponentials(
-      Exp exp, MemorySegment scores, long at, long visible, long keys, float max) {
+      MemorySegment scores, long at, long visible, long keys, float max) {
     scores.asSlice(at + visible * 4, (keys - visible) * 4).fill((byte) 0);
-    return exp.decay(scores, at, max, scores, at, visible);
+    return Exp.decay(scores, at, max, scores, at, visible);
   }
 
   private static void scale(MemorySegment y, long at, long count, float factor) {

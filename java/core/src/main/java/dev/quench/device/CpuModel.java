@@ -14,7 +14,10 @@ import jdk.incubator.vector.VectorSpecies;
 final class CpuModel {
   private static final VectorSpecies<Float> S = VectorShapes.FLOAT;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
-  private static final int PIECE = Exp.ELEMENTS;
+
+  /** Elements of a piece of a row: what is computed of it stays in the first-level cache. */
+  private static final int PIECE = 1024;
+
   private static final long TASK_ELEMENTS = 1 << 16;
 
   /** Exponentials that are summed in float32 before they go to a double. */
@@ -22,11 +25,9 @@ final class CpuModel {
 
   /** Pieces of rows in the heap, where loops over them become vector code; of one task. */
   private static final class Pieces {
-    final Exp exp = new Exp();
     final float[] a = new float[PIECE];
     final float[] b = new float[PIECE];
     final float[] c = new float[PIECE];
-    final float[] d = new float[PIECE];
   }
 
   private final Workers workers;
@@ -134,36 +135,53 @@ final class CpuModel {
       throw new IllegalArgumentException(
           states + " in heads of " + headDim + ", turned by " + cosines);
     }
-    overPieces(
+    overRows(
         states,
-        (row, pieces) -> {
+        row -> {
           int position = FloatAccess.getInt(at, row);
           if (position < 0 || position >= cosines.rows()) {
             throw new IllegalArgumentException("position " + position + " of " + cosines);
           }
+          long cosine = cosines.offset(position, 0);
+          long sine = sines.offset(position, 0);
           for (long head = 0; head < states.columns(); head += headDim) {
-            turn(states, row, head, cosines, sines, position, pieces);
+            turn(
+                states.memory(),
+                states.offset(row, head),
+                cosines.memory(),
+                cosine,
+                sines.memory(),
+                sine,
+                cosines.columns());
           }
         });
   }
 
   private static void turn(
-      HostMatrix x,
-      long row,
-      long column,
-      HostMatrix cos,
-      HostMatrix sin,
-      long position,
-      Pieces pieces) {
-    long half = cos.columns();
-    for (long at = 0; at < half; at += PIECE) {
-      int count = load(x, row, column + at, half - at, pieces.a);
-      count = load(x, row, column + half + at, count, pieces.b);
-      count = load(cos, position, at, count, pieces.c);
-      count = load(sin, position, at, count, pieces.d);
-      Lanes.turn(pieces.a, pieces.b, pieces.c, pieces.d, count);
-      store(pieces.a, x, row, column + at, count);
-      store(pieces.b, x, row, column + half + at, count);
+      MemorySegment x,
+      long at,
+      MemorySegment cos,
+      long cosine,
+      MemorySegment sin,
+      long sine,
+      long half) {
+    long bulk = S.loopBound(half);
+    long second = at + half * 4;
+    for (long i = 0; i < bulk; i += S.length()) {
+      FloatVector a = FloatVector.fromMemorySegment(S, x, at + i * 4, LE);
+      FloatVector b = FloatVector.fromMemorySegment(S, x, second + i * 4, LE);
+      FloatVector c = FloatVector.fromMemorySegment(S, cos, cosine + i * 4, LE);
+      FloatVector s = FloatVector.fromMemorySegment(S, sin, sine + i * 4, LE);
+      a.mul(c).sub(b.mul(s)).intoMemorySegment(x, at + i * 4, LE);
+      b.mul(c).add(a.mul(s)).intoMemorySegment(x, second + i * 4, LE);
+    }
+    for (long i = bulk; i < half; i++) {
+      float a = x.get(JAVA_FLOAT_UNALIGNED, at + i * 4);
+      float b = x.get(JAVA_FLOAT_UNALIGNED, second + i * 4);
+      float c = cos.get(JAVA_FLOAT_UNALIGNED, cosine + i * 4);
+      float s = sin.get(JAVA_FLOAT_UNALIGNED, sine + i * 4);
+      x.set(JAVA_FLOAT_UNALIGNED, at + i * 4, a * c - b * s);
+      x.set(JAVA_FLOAT_UNALIGNED, second + i * 4, b * c + a * s);
     }
   }
 
@@ -173,21 +191,32 @@ final class CpuModel {
     HostMatrix to = f32(y);
     CpuMoving.requireShape(gates, to.rows(), to.columns());
     CpuMoving.requireShape(ups, to.rows(), to.columns());
-    overPieces(
+    overBands(
         to,
-        (row, pieces) -> {
-          switch (activation) {
-            case SILU -> siluRow(gates, ups, row, to, pieces);
+        (begin, end) -> {
+          Pieces pieces = spares.take();
+          HostPool.Buffer scratch = pool.take(PIECE * 4L);
+          for (long row = begin; row < end; row++) {
+            switch (activation) {
+              case SILU -> siluRow(gates, ups, row, to, scratch.memory(), pieces);
+            }
           }
+          pool.give(scratch);
+          spares.give(pieces);
         });
   }
 
   private static void siluRow(
-      HostMatrix gate, HostMatrix up, long row, HostMatrix y, Pieces pieces) {
+      HostMatrix gate,
+      HostMatrix up,
+      long row,
+      HostMatrix y,
+      MemorySegment scratch,
+      Pieces pieces) {
     for (long at = 0; at < y.columns(); at += PIECE) {
       int count = load(gate, row, at, y.columns() - at, pieces.a);
-      System.arraycopy(pieces.a, 0, pieces.b, 0, count);
-      pieces.exp.decay(pieces.b, 0, count);
+      float unusedSum = Exp.decay(gate.memory(), gate.offset(row, at), 0, scratch, 0, count);
+      MemorySegment.copy(scratch, JAVA_FLOAT_UNALIGNED, 0, pieces.b, 0, count);
       count = load(up, row, at, count, pieces.c);
       Lanes.silu(pieces.a, pieces.b, pieces.c, count);
       store(pieces.c, y, row, at, count);
@@ -226,13 +255,11 @@ final class CpuModel {
   private double logSumExp(MemorySegment x, long from, long count) {
     float max = max(x, from, count);
     HostPool.Buffer scratch = pool.take(SUM_BLOCK * 4);
-    Pieces pieces = spares.take();
     double sum = 0;
     for (long block = 0; block < count; block += SUM_BLOCK) {
       long length = Math.min(SUM_BLOCK, count - block);
-      sum += pieces.exp.decay(x, from + block * 4, max, scratch.memory(), 0, length);
+      sum += Exp.decay(x, from + block * 4, max, scratch.memory(), 0, length);
     }
-    spares.give(pieces);
     pool.give(scratch);
     return max + Math.log(sum);
   }

@@ -133,34 +133,7 @@ final class Lanes {
     }
   }
 
-  /** The sum, by eight running sums of every eighth value, which are then added in order. */
-  static float sum(float[] values, int count) {
-    float a = 0;
-    float b = 0;
-    float c = 0;
-    float d = 0;
-    float e = 0;
-    float f = 0;
-    float g = 0;
-    float h = 0;
-    int bulk = count & -8;
-    for (int i = 0; i < bulk; i += 8) {
-      a += values[i];
-      b += values[i + 1];
-      c += values[i + 2];
-      d += values[i + 3];
-      e += values[i + 4];
-      f += values[i + 5];
-      g += values[i + 6];
-      h += values[i + 7];
-    }
-    for (int i = bulk; i < count; i++) {
-      a += values[i];
-    }
-    return ((a + b) + (c + d)) + ((e + f) + (g + h));
-  }
-
-  /** The sum of squares, in the order of {@link #sum}. */
+  /** The sum of squares, by eight running sums of every eighth value, added in a fixed order. */
   static float sumOfSquares(float[] values, int count) {
     float a = 0;
     float b = 0;
@@ -203,16 +176,6 @@ final class Lanes {
     for (int i = 0; i < count; i++) {
       float numerator = Math.max(x[i], 0) + Math.min(x[i], 0) * e[i];
       up[i] = (numerator / (1f + e[i])) * up[i];
-    }
-  }
-
-  /** Turns the pairs (a, b) by the angles of those cosines and sines. */
-  static void turn(float[] a, float[] b, float[] cos, float[] sin, int count) {
-    for (int i = 0; i < count; i++) {
-      float x = a[i];
-      float y = b[i];
-      a[i] = x * cos[i] - y * sin[i];
-      b[i] = y * cos[i] + x * sin[i];
     }
   }
 

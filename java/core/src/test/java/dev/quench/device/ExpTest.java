@@ -55,7 +55,7 @@ final class ExpTest {
         x.setAtIndex(JAVA_FLOAT, i, i % 5 == 0 ? corners[i / 5 % corners.length] : i * 0.31f - 80);
       }
       for (float origin : new float[] {0, 17.3f}) {
-        float sum = new Exp().decay(x, 0, origin, y, 0, count);
+        float sum = Exp.decay(x, 0, origin, y, 0, count);
         assertThat(sum).isNaN();
         for (int i = 0; i < count; i++) {
           float expected = Exp.decay(Math.abs(x.getAtIndex(JAVA_FLOAT, i) - origin));
@@ -77,7 +77,7 @@ final class ExpTest {
       for (int i = 0; i < count; i++) {
         x.setAtIndex(JAVA_FLOAT, i, -0.01f * i);
       }
-      float sum = new Exp().decay(x, 0, 0, x, 0, count); // in place
+      float sum = Exp.decay(x, 0, 0, x, 0, count); // in place
       double exact = 0;
       for (int i = 0; i < count; i++) {
         exact += x.getAtIndex(JAVA_FLOAT, i);
