@@ -93,9 +93,18 @@ final class PtxRunner implements AutoCloseable {
    * @throws CudaException if it fails
    */
   void launch(String kernel, int blocks, int threads, int shared, CUdeviceptr... parameters) {
+    launch(
+        kernel,
+        blocks,
+        threads,
+        shared,
+        Arrays.stream(parameters).map(Pointer::to).toArray(Pointer[]::new));
+  }
+
+  /** The same with pointers to parameters of any kind. */
+  void launch(String kernel, int blocks, int threads, int shared, Pointer[] pointers) {
     CUfunction function = new CUfunction();
     JCudaDriver.cuModuleGetFunction(function, module, kernel);
-    Pointer[] pointers = Arrays.stream(parameters).map(Pointer::to).toArray(Pointer[]::new);
     JCudaDriver.cuLaunchKernel(
         function, blocks, 1, 1, threads, 1, 1, shared, null, Pointer.to(pointers), null);
     JCudaDriver.cuCtxSynchronize();
