@@ -16,6 +16,7 @@ import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUfunction;
+import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUmodule;
 import jcuda.driver.JCudaDriver;
 
@@ -108,6 +109,30 @@ final class PtxRunner implements AutoCloseable {
     JCudaDriver.cuLaunchKernel(
         function, blocks, 1, 1, threads, 1, 1, shared, null, Pointer.to(pointers), null);
     JCudaDriver.cuCtxSynchronize();
+  }
+
+  /** Lets a kernel have more than 48 KiB of dynamic shared memory. */
+  void allowShared(String kernel, int bytes) {
+    CUfunction function = new CUfunction();
+    JCudaDriver.cuModuleGetFunction(function, module, kernel);
+    JCudaDriver.cuFuncSetAttribute(
+        function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes);
+  }
+
+  /** A buffer's address. */
+  static long address(CUdeviceptr buffer) {
+    return new Address(buffer).value();
+  }
+
+  /** JCuda keeps a pointer's value from all but its subclasses. */
+  private static final class Address extends CUdeviceptr {
+    Address(CUdeviceptr buffer) {
+      super(buffer);
+    }
+
+    long value() {
+      return getNativePointer();
+    }
   }
 
   long[] longs(CUdeviceptr buffer, int count) {
