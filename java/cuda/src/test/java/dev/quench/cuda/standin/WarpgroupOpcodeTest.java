@@ -210,7 +210,7 @@ final class WarpgroupOpcodeTest {
     text.append("  .reg .pred p<3>;\n  .reg .b32 r<8>, a<4>, d<128>;\n  .reg .b64 x<8>;\n");
     text.append(
         """
-          mov.u32 r0, %tid.x;
+          mov.u32 r0, %%tid.x;
           ld.param.u64 x0, [image];
           mov.u32 r1, r0;
         COPY:
@@ -362,7 +362,7 @@ final class WarpgroupOpcodeTest {
   @Test
   void operandsMayNotChangeBeforeTheWait() throws IOException {
     Form form = new Form(Element.BF16, "f32", 64, k(3), k(3), false, 1, 1, 1);
-    String overwrite = "  bar.sync 0;\n  mov.u32 r3, memory;\n  st.shared.u32 [r3+64], r0;\n";
+    String overwrite = "  bar.sync 0;\n  mov.u32 r3, memory;\n  st.shared.u32 [r3], r0;\n";
     assertFails(form, kernel("overwrites", form, overwrite), "overwrites");
   }
 
