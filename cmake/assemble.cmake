@@ -24,6 +24,9 @@ string(REPLACE "${ROOT}/" "" text "${text}")
 cmake_path(SET toolkit NORMALIZE "${TOOLS}/..")
 string(REGEX REPLACE "(\t\\.file\t[0-9]+ \")[^\"]*/include/" "\\1" text "${text}")
 
+# A hint, new in PTX 8.3, of which bytes of a load are used; a load means the same without it.
+string(REGEX REPLACE "[ \t]*\\.pragma \"used_bytes_mask[^\n]*\n" "" text "${text}")
+
 # nvcc writes its own PTX version, which older drivers refuse; the lowest that ptxas takes for this
 # text will do: 8.0 is of CUDA 12.0, 8.6 of 12.7.
 string(REGEX MATCH "\\.version ([0-9.]+)" ignored "${text}")

@@ -10,7 +10,8 @@ import java.util.stream.Stream;
 
 /**
  * Loads cuBLAS, which belongs to the toolkit and not to the driver: from where the system's loader
- * looks, else from a toolkit's folder. JCublas is linked to it by name, and so finds what is loaded.
+ * looks, else from a toolkit's folder. JCublas is linked to it by name, and so finds what is
+ * loaded.
  */
 final class CublasLibrary {
   static final String NAME = "libcublas.so.12";

@@ -96,13 +96,12 @@ final class CudaMemory implements AutoCloseable {
    */
   DevicePool.Block take(long bytes, String what) {
     context.enter();
-    DevicePool.Block block = pool.take(bytes);
-    if (block == null) {
-      throw new CudaException(
-          "out of GPU memory: %,d bytes for %s don't fit; %,d of %,d bytes are in use"
-              .formatted(bytes, what, pool.used(), pool.limit()));
-    }
-    return block;
+    return pool.take(bytes)
+        .orElseThrow(
+            () ->
+                new CudaException(
+                    "out of GPU memory: %,d bytes for %s don't fit; %,d of %,d bytes are in use"
+                        .formatted(bytes, what, pool.used(), pool.limit())));
   }
 
   /** Takes blocks back that nothing asked for from now on will use. */

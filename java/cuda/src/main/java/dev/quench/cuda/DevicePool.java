@@ -3,6 +3,7 @@ package dev.quench.cuda;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Iterator;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -108,8 +109,8 @@ final class DevicePool implements AutoCloseable {
     return limit;
   }
 
-  /** A block of at least that many bytes, of unspecified content; null if there is no room. */
-  synchronized @Nullable Block take(long bytes) {
+  /** A block of at least that many bytes, of unspecified content; empty if there is no room. */
+  synchronized Optional<Block> take(long bytes) {
     long size = Math.ceilDiv(Math.max(bytes, 1), ALIGNMENT) * ALIGNMENT;
     boolean small = size <= SMALL;
     TreeSet<Block> blocks = small ? freeSmall : freeLarge;
@@ -117,7 +118,7 @@ final class DevicePool implements AutoCloseable {
     if (block == null) {
       block = newSegment(small, size);
       if (block == null) {
-        return null;
+        return Optional.empty();
       }
     } else {
       blocks.remove(block);
@@ -126,7 +127,7 @@ final class DevicePool implements AutoCloseable {
     block.free = false;
     used += block.bytes;
     peak = Math.max(peak, used);
-    return block;
+    return Optional.of(block);
   }
 
   /** Free segments are given back if that makes room. */

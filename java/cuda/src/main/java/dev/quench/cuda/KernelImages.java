@@ -110,8 +110,7 @@ record KernelImages(String compiler, List<Image> images) {
     }
     List<Cubin> cubins = new ArrayList<>();
     for (JsonNode cubin : node.path("cubins")) {
-      cubins.add(
-          new Cubin(cubin.path("file").asString(), cubin.path("architecture").asString()));
+      cubins.add(new Cubin(cubin.path("file").asString(), cubin.path("architecture").asString()));
     }
     String target = node.path("target").asString();
     return new Image(
@@ -128,8 +127,8 @@ record KernelImages(String compiler, List<Image> images) {
   }
 
   /**
-   * The CUDA version of the compiler, such as 13000 for 13.0: a driver for an older one may not know
-   * the format of its cubins.
+   * The CUDA version of the compiler, such as 13000 for 13.0: a driver for an older one may not
+   * know the format of its cubins.
    */
   int compilerVersion() {
     Matcher version = Pattern.compile("(\\d+)\\.(\\d+)").matcher(compiler);

@@ -42,9 +42,9 @@ final class DevicePoolTest {
 
     @Override
     public void free(long address) {
-      Long bytes = sizes.remove(address);
-      assertThat(bytes).as("a segment that was allocated").isNotNull();
-      taken -= bytes;
+      assertThat(sizes).as("segments that were allocated").containsKey(address);
+      taken -= sizes.getOrDefault(address, 0L);
+      sizes.remove(address);
     }
 
     boolean holds(long address, long bytes) {
@@ -60,9 +60,7 @@ final class DevicePoolTest {
   private final DevicePool pool = new DevicePool(segments, 256 * MIB);
 
   private DevicePool.Block take(long bytes) {
-    DevicePool.Block block = pool.take(bytes);
-    assertThat(block).isNotNull();
-    return block;
+    return pool.take(bytes).orElseThrow();
   }
 
   @Test
@@ -122,18 +120,18 @@ final class DevicePoolTest {
   @Test
   void theLimitHolds() {
     DevicePool.Block most = take(200 * MIB);
-    assertThat(pool.take(57 * MIB)).isNull();
-    assertThat(pool.take(56 * MIB)).as("what is left, to the byte").isNotNull();
+    assertThat(pool.take(57 * MIB)).isEmpty();
+    assertThat(pool.take(56 * MIB)).as("what is left, to the byte").isPresent();
     pool.give(most, 0);
-    assertThat(pool.take(200 * MIB)).isNotNull();
+    assertThat(pool.take(200 * MIB)).isPresent();
   }
 
   @Test
   void itAsksForLessThanASegmentWhereThereIsNoMore() {
     Segments few = new Segments(3 * MIB);
     DevicePool small = new DevicePool(few, Long.MAX_VALUE);
-    assertThat(small.take(3 * MIB)).isNotNull();
-    assertThat(small.take(1)).isNull();
+    assertThat(small.take(3 * MIB)).isPresent();
+    assertThat(small.take(1)).isEmpty();
   }
 
   @Test
@@ -146,7 +144,8 @@ final class DevicePoolTest {
 
   /** Blocks never overlap, lie in segments, are aligned, and are counted. */
   @Property(tries = 200)
-  void blocksAreApart(@ForAll @Size(max = 120) List<@IntRange(min = 0, max = 40_000_000) Integer> steps) {
+  void blocksAreApart(
+      @ForAll @Size(max = 120) List<@IntRange(min = 0, max = 40_000_000) Integer> steps) {
     Segments backing = new Segments(400 * MIB);
     DevicePool tested = new DevicePool(backing, 300 * MIB);
     List<DevicePool.Block> onLoan = new ArrayList<>();
@@ -155,10 +154,7 @@ final class DevicePoolTest {
       if (step % 3 == 0 && !onLoan.isEmpty()) {
         tested.give(onLoan.remove(step % onLoan.size()), mark++);
       } else {
-        DevicePool.Block block = tested.take(step % 5 == 0 ? step % 4096 : step);
-        if (block != null) {
-          onLoan.add(block);
-        }
+        tested.take(step % 5 == 0 ? step % 4096 : step).ifPresent(onLoan::add);
       }
       check(backing, tested, onLoan);
     }
