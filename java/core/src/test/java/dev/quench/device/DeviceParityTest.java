@@ -313,30 +313,44 @@ abstract class DeviceParityTest {
         c);
   }
 
+  /**
+   * The products of all tokens and their sum, in any order. Tensor cores cut off instead of
+   * rounding, which costs up to two units, but they add the products of several tokens at once, and
+   * first the small ones of numbers that are split: one more unit for those, and for their sum.
+   * Then the sum with h, and the reference.
+   */
   @ParameterizedTest
   @MethodSource("devices")
   void syrk(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] size :
           new int[][] {{1, 1}, {7, 33}, {300, 7}, {33, 137}, {128, 128}, {1100, 65}}) {
-        int tokens = size[0];
-        int n = size[1];
-        Operand x = floats(F32, tokens, n, Kind.PLAIN, 1);
-        Operand h = floats(F32, n, n, Kind.PLAIN, 2).inPlace();
-        double[][] magnitudes = absolute(x.doubles());
-        double[][] sums = product(Matrices.transpose(magnitudes), magnitudes);
-        parity.within(
-            "syrk " + tokens + " " + n,
-            1,
-            (i, j) ->
-                j > i
-                    ? Double.POSITIVE_INFINITY // unspecified
-                    : gamma(tokens + 2) * (sums[i][j] + Math.abs(h.get(i, j))),
-            (d, t) -> d.syrk(t[0], t[1]),
-            x,
-            h);
+        for (DType dtype : List.of(F32, BF16)) {
+          syrk(parity, floats(dtype, size[0], size[1], Kind.PLAIN, 1));
+        }
+        // What fits into two or one of the parts that a device may cut numbers into.
+        syrk(parity, floats(F32, size[0], size[1], i -> (i * 37 % 4001 - 2000) * 0x1p-9));
+        syrk(parity, floats(F32, size[0], size[1], Kind.TIES, 3));
       }
     }
+  }
+
+  private static void syrk(Parity parity, Operand x) {
+    int tokens = x.rows();
+    int n = x.columns();
+    Operand h = floats(F32, n, n, Kind.PLAIN, 2).inPlace();
+    double[][] magnitudes = absolute(x.doubles());
+    double[][] sums = product(Matrices.transpose(magnitudes), magnitudes);
+    parity.within(
+        "syrk of " + x,
+        1,
+        (i, j) ->
+            j > i
+                ? Double.POSITIVE_INFINITY // unspecified
+                : gamma(tokens + 4) * (sums[i][j] + Math.abs(h.get(i, j))),
+        (d, t) -> d.syrk(t[0], t[1]),
+        x,
+        h);
   }
 
   @ParameterizedTest
@@ -423,7 +437,8 @@ abstract class DeviceParityTest {
 
   /**
    * Let M = |U||R|. Substitution is off by γ·M|U|; multiplying a panel by the inverse of its
-   * diagonal block, which was found in the same way, by another factor M for each level of blocks.
+   * diagonal block, which was found in the same way, by another factor M for each level of blocks:
+   * up to three, since 64·2³ is more than the largest size.
    */
   @ParameterizedTest
   @MethodSource("devices")
@@ -437,13 +452,59 @@ abstract class DeviceParityTest {
         double[][] one = product(m, u);
         double[][] two = product(m, one);
         double[][] three = product(m, two);
+        double[][] four = product(m, three);
         parity.within(
             "n " + n,
             0,
-            (i, j) -> j < i ? 0 : gamma(2 * n + 6) * (one[i][j] + two[i][j] + three[i][j]),
+            (i, j) ->
+                j < i ? 0 : gamma(2 * n + 6) * (one[i][j] + two[i][j] + three[i][j] + four[i][j]),
             (d, t) -> d.invertUpper(t[0]),
             r.inPlace());
       }
+    }
+  }
+
+  // ---- rotations
+
+  /**
+   * A sum for each power of two, a sum over the base, the factor and its rounding; the reference.
+   */
+  @ParameterizedTest
+  @MethodSource("devices")
+  void hadamard(Subject subject) {
+    int[] sizes = {
+      1, 2, 4, 8, 16, 32, 64, 128, 512, 2048, 12, 20, 28, 36, 24, 40, 112, 144, 640, 768
+    };
+    try (Parity parity = new Parity(subject.open)) {
+      for (int size : sizes) {
+        hadamard(parity, 3, size, size);
+        hadamard(parity, 2, 3 * size, size);
+      }
+      hadamard(parity, 130, 128, 64);
+      // Rows of models.
+      hadamard(parity, 1, 8192, 8192);
+      hadamard(parity, 2, 14336, 14336);
+    }
+  }
+
+  private static void hadamard(Parity parity, int rows, int columns, int size) {
+    HadamardMatrix matrix = HadamardMatrix.of(size);
+    for (Kind kind : List.of(Kind.PLAIN, Kind.ZEROS)) {
+      Operand x = floats(F32, rows, columns, kind, size).inPlace();
+      double[][] sums = new double[rows][columns / size];
+      for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < columns; c++) {
+          sums[r][c / size] += Math.abs(x.get(r, c));
+        }
+      }
+      parity.within(
+          "hadamard " + size + " of " + x + " " + kind,
+          0,
+          (r, c) ->
+              gamma(matrix.log2() + matrix.base() + 3) * sums[r][c / size] / Math.sqrt(size)
+                  + 2 * TINY,
+          (d, t) -> d.hadamard(t[0], size),
+          x);
     }
   }
 
@@ -1153,6 +1214,8 @@ abstract class DeviceParityTest {
             new Job((d, t) -> d.gemm(1, t[0], true, t[0], false, 1, t[1]), x, square),
             new Job((d, t) -> d.gemm(1, t[0], false, t[1], true, 0, t[2]), x, square, y),
             new Job((d, t) -> d.syrk(t[0], t[1]), x, square),
+            new Job((d, t) -> d.syrk(t[0], t[1]), floats(BF16, 700, 413, Kind.PLAIN, 4), square),
+            new Job((d, t) -> d.hadamard(t[0], 96), floats(F32, 700, 384, Kind.PLAIN, 5).inPlace()),
             new Job(
                 (d, t) -> {
                   d.reverseCholesky(t[0]);

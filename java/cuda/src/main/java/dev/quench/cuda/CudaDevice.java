@@ -25,6 +25,7 @@ public final class CudaDevice implements Device {
   private final Cublas cublas;
   private final CudaMoving moving;
   private final CudaMatrixProducts products;
+  private final CudaHadamard hadamard;
   private final CudaQuantization quantization;
   private final CudaSolver solver;
   private final CudaModel model;
@@ -39,8 +40,9 @@ public final class CudaDevice implements Device {
     cublas = new Cublas(context, uploads);
     moving = new CudaMoving(kernels, memory);
     products = new CudaMatrixProducts(kernels, memory, cublas);
+    hadamard = new CudaHadamard(kernels);
     quantization = new CudaQuantization(kernels, memory);
-    solver = new CudaSolver(kernels, memory);
+    solver = new CudaSolver(kernels);
     model = new CudaModel(kernels, memory);
     attention = new CudaAttention(kernels, memory);
   }
@@ -172,6 +174,11 @@ public final class CudaDevice implements Device {
   @Override
   public void setDiagonal(Tensor values, Tensor matrix) {
     moving.setDiagonal(values, matrix);
+  }
+
+  @Override
+  public void hadamard(Tensor x, long size) {
+    hadamard.hadamard(x, size);
   }
 
   @Override
