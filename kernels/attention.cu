@@ -206,19 +206,23 @@ __device__ inline void scoreTile(
       scores[j][i] = 0;
     }
   }
-#pragma unroll 2
-  for (int d = 4 * t; d < headDim + 4 * t; d += 16) {
-    const float4 upper = *reinterpret_cast<const float4*>(queries + g * S::kPitch + d);
-    const float4 lower = *reinterpret_cast<const float4*>(queries + (g + 8) * S::kPitch + d);
-    const Split a0[4] = {split(upper.x), split(lower.x), split(upper.y), split(lower.y)};
-    const Split a1[4] = {split(upper.z), split(lower.z), split(upper.w), split(lower.w)};
+#pragma unroll 1
+  for (int d = 0; d < headDim; d += 32) {
 #pragma unroll
-    for (int j = 0; j < S::kKeys / 8; j++) {
-      const float4 key = *reinterpret_cast<const float4*>(keys + (8 * j + g) * S::kPitch + d);
-      const Split b0[2] = {split(key.x), split(key.y)};
-      const Split b1[2] = {split(key.z), split(key.w)};
-      multiply(scores[j], small[j], a0, b0);
-      multiply(scores[j], small[j], a1, b1);
+    for (int half = 0; half < 2; half++) {
+      const int at = d + 16 * half + 4 * t;
+      const float4 upper = *reinterpret_cast<const float4*>(queries + g * S::kPitch + at);
+      const float4 lower = *reinterpret_cast<const float4*>(queries + (g + 8) * S::kPitch + at);
+      const Split a0[4] = {split(upper.x), split(lower.x), split(upper.y), split(lower.y)};
+      const Split a1[4] = {split(upper.z), split(lower.z), split(upper.w), split(lower.w)};
+#pragma unroll
+      for (int j = 0; j < S::kKeys / 8; j++) {
+        const float4 key = *reinterpret_cast<const float4*>(keys + (8 * j + g) * S::kPitch + at);
+        const Split b0[2] = {split(key.x), split(key.y)};
+        const Split b1[2] = {split(key.z), split(key.w)};
+        multiply(scores[j], small[j], a0, b0);
+        multiply(scores[j], small[j], a1, b1);
+      }
     }
   }
 #pragma unroll

@@ -9,7 +9,8 @@
 // Error of the sum, relative, in units of u = 2^-24: a term e^d is off by |d| + 3 (decay.cuh). If a row
 // fits in 16 elements a thread, nothing is rescaled, and n terms are added with at most n - 1
 // roundings. Each further round rescales by a factor that is off by 4 + its distance, and distances
-// add up to |d|: 4 for 512 elements or more. The logarithm and what follows are in double.
+// add up to |d|: 4 for 512 elements or more. The logarithm is off by 2 of itself (CUDA's logf); what
+// follows is in double.
 #include "decay.cuh"
 #include "elements.cuh"
 #include "reduce.cuh"
@@ -62,7 +63,8 @@ extern "C" __global__ void __launch_bounds__(512) quench_log_probability_f32(
     if (target < 0 || target >= columns) {
       __trap();
     }
-    out[blockIdx.x] = float(double(row[target]) - (double(largest) + log(double(sum))));
+    const double normalizer = double(largest) + double(logf(sum));
+    out[blockIdx.x] = float(double(row[target]) - normalizer);
   }
 }
 

@@ -9,13 +9,14 @@
 
 namespace standin::ptx {
 
-// Arithmetic that makes a NaN makes this one.
+// Arithmetic that makes a NaN makes this one. (PTX doesn't say which one f64 makes.)
 constexpr u32 kNan32 = 0x7fffffff;
+constexpr u64 kNan64 = 0x7ff8000000000000;
 
 inline f32 f(u32 bits) { return bit_cast<f32>(bits); }
 inline f64 d(u64 bits) { return bit_cast<f64>(bits); }
 inline u32 bits(f32 value) { return value != value ? kNan32 : bit_cast<u32>(value); }
-inline u64 bits(f64 value) { return bit_cast<u64>(value); }
+inline u64 bits(f64 value) { return value != value ? kNan64 : bit_cast<u64>(value); }
 
 inline f32 ftz(f32 value) {
   const u32 raw = bit_cast<u32>(value);

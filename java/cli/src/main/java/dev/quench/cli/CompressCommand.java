@@ -161,7 +161,7 @@ final class CompressCommand implements Callable<Integer> {
         new CompressionPrinter(out(), run.json()).plan(plan, estimate);
         return Main.DONE;
       }
-      estimate.requireRoom(output, SystemMemory.total());
+      estimate.requireRoom(output, SystemMemory.total(), device.memoryLimit());
       Optional<EvaluationText> text =
           evaluationText()
               .map(file -> EvaluationText.read(file, model, plan.architecture(), tokens));

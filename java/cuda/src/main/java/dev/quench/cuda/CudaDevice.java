@@ -42,7 +42,7 @@ public final class CudaDevice implements Device {
     products = new CudaMatrixProducts(kernels, memory, cublas);
     hadamard = new CudaHadamard(kernels);
     quantization = new CudaQuantization(kernels, memory);
-    solver = new CudaSolver(kernels, memory);
+    solver = new CudaSolver(kernels);
     model = new CudaModel(kernels, memory);
     attention = new CudaAttention(kernels, memory);
   }
