@@ -482,7 +482,7 @@ abstract class DeviceParityTest {
       hadamard(parity, 130, 128, 64);
       // Rows of models.
       hadamard(parity, 1, 8192, 8192);
-      hadamard(parity, 2, 14336, 14336);
+      hadamard(parity, 1, 14336, 14336);
     }
   }
 
