@@ -53,7 +53,7 @@ final class EvaluateCommand implements Callable<Integer> {
     CalibrationData data = tokens.readText(text, model, loaded.architecture());
     List<Batch> batches = Batch.of(data.rows(), tokens.batchTokens());
     long start = System.nanoTime();
-    try (Device device = run.open()) {
+    try (Device device = run.open(listener)) {
       listener.on(
           new ProgressEvent.Started("evaluating " + model, "%,d tokens".formatted(data.tokens())));
       Perplexity perplexity =

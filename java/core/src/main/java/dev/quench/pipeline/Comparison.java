@@ -31,8 +31,6 @@ public record Comparison(
     double topAgreement,
     List<Double> layerErrors,
     long tokens) {
-  private static final long LOGIT_ROWS = 256;
-
   public Comparison {
     layerErrors = List.copyOf(layerErrors);
   }
@@ -81,7 +79,12 @@ public record Comparison(
   private static ActivationStore open(
       Device device, Architecture architecture, List<Batch> batches, Resources resources) {
     return ActivationStore.open(
-        device, architecture, batches, ActivationStore.Side.TRANSIENT, resources);
+        device,
+        architecture,
+        batches,
+        ActivationStore.Side.TRANSIENT,
+        resources,
+        ActivationStore.roomOnDevice(device, architecture, batches, 2));
   }
 
   private static double relativeError(ActivationStore base, ActivationStore other) {
@@ -130,8 +133,8 @@ public record Comparison(
         try (ActivationStore.Visit baseVisit = baseStore.visit(b);
             ActivationStore.Visit otherVisit = otherStore.visit(b)) {
           long tokens = baseVisit.tokens().tokens();
-          for (long from = 0; from < tokens; from += LOGIT_ROWS) {
-            long rows = Math.min(LOGIT_ROWS, tokens - from);
+          for (long from = 0; from < tokens; from += WorkingMemory.LOGIT_ROWS) {
+            long rows = Math.min(WorkingMemory.LOGIT_ROWS, tokens - from);
             try (Arena arena = Arena.ofShared()) {
               MemorySegment l0 =
                   logits(device, baseHead, baseVisit.tokens().hidden().rows(from, rows), arena);

@@ -22,9 +22,6 @@ import java.util.List;
  * @param predicted tokens that were predicted: all but the first of each row
  */
 public record Perplexity(double negativeLogLikelihood, long predicted) {
-  /** Rows of logits that are in memory at a time. */
-  private static final long LOGIT_ROWS = 256;
-
   public double value() {
     return Math.exp(negativeLogLikelihood / predicted);
   }
@@ -62,13 +59,13 @@ public record Perplexity(double negativeLogLikelihood, long predicted) {
     long predicted = 0;
     try (ForwardPass.Head head = forward.head();
         Arena arena = Arena.ofConfined()) {
-      MemorySegment scores = arena.allocate(LOGIT_ROWS * Float.BYTES, 64);
+      MemorySegment scores = arena.allocate(WorkingMemory.LOGIT_ROWS * Float.BYTES, 64);
       for (int b = 0; b < store.batches(); b++) {
         Batch batch = store.batch(b);
         try (ActivationStore.Visit visit = store.visit(b)) {
           long tokens = visit.tokens().tokens();
-          for (long from = 0; from < tokens; from += LOGIT_ROWS) {
-            long rows = Math.min(LOGIT_ROWS, tokens - from);
+          for (long from = 0; from < tokens; from += WorkingMemory.LOGIT_ROWS) {
+            long rows = Math.min(WorkingMemory.LOGIT_ROWS, tokens - from);
             int[] targets = targets(batch, from, rows);
             try (Scope work = device.openScope()) {
               Tensor logits = head.logits(visit.tokens().hidden().rows(from, rows), work);
