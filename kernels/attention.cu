@@ -27,8 +27,8 @@
 // the scores, but columns t and t + 4 of a left operand: the sum over the keys (or over the elements
 // of a head) is taken in an order in which these are the same, so that scores become weights in place
 // and operands come from shared memory in 16 bytes.
-#include "common.cuh"
 #include "decay.cuh"
+#include "elements.cuh"
 
 namespace quench {
 
@@ -350,7 +350,7 @@ __device__ inline void storeRow(
     const float first = results[n][offset] * inverse;
     const float second = results[n][offset + 1] * inverse;
     if (paired && column < operands.headDim) {
-      *reinterpret_cast<float2*>(row + column) = make_float2(first, second);
+      storeWords<2>(row + column, {__float_as_uint(first), __float_as_uint(second)});
     } else if (column < operands.headDim) {
       row[column] = first;
       if (column + 1 < operands.headDim) {

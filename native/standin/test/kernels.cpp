@@ -277,6 +277,11 @@ void missingBarrier(void** parameters) {
   }
 }
 
+// A race between blocks.
+void overlap(void** parameters) {
+  pointer<unsigned>(parameters, 0)[(cur->linear + blk->ctaid.x) % blk->threads] = globalThread();
+}
+
 constexpr unsigned kTwoPointers[] = {8, 8};
 constexpr unsigned kPointerAndInt[] = {8, 4};
 constexpr unsigned kIntAndPointer[] = {4, 8};
@@ -299,6 +304,7 @@ const Kernel kKernels[] = {
     {"record", record, 2, kTwoPointers, 0},
     {"structure", structure, 2, kStructure, 0},
     {"missingBarrier", missingBarrier, 1, kPointer, 0},
+    {"overlap", overlap, 1, kPointer, 0},
 };
 
 const bool kRegistered =

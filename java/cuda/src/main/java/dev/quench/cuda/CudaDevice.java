@@ -7,6 +7,8 @@ import dev.quench.device.Tensor;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalLong;
 
 /**
@@ -17,7 +19,14 @@ public final class CudaDevice implements Device {
   /** Device memory that is left to the driver's and cuBLAS's own needs. */
   private static final long RESERVE = 256 << 20;
 
+  /** Queues that keep the device, the bus and the host's cores busy at the same time. */
+  private static final int MAX_LANES = 4;
+
+  /** Memory that a lane should have: a few copies of the largest tensors of large models. */
+  private static final long LANE_MEMORY = 4L << 30;
+
   private final CudaContext context;
+  private final KernelImages images;
   private final Timeline timeline;
   private final Uploads uploads;
   private final Kernels kernels;
@@ -30,9 +39,11 @@ public final class CudaDevice implements Device {
   private final CudaSolver solver;
   private final CudaModel model;
   private final CudaAttention attention;
+  private final List<CudaDevice> lanes = new ArrayList<>();
 
   private CudaDevice(CudaContext context, KernelImages images, long memoryLimit) {
     this.context = context;
+    this.images = images;
     timeline = new Timeline(context);
     uploads = new Uploads(context, timeline);
     kernels = new Kernels(context, uploads, images);
@@ -92,6 +103,26 @@ public final class CudaDevice implements Device {
     memory.download(CudaMatrix.of(source), target);
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Each has streams and a pool of its own; together they take no more memory than this device
+   * may. There are fewer where there is little memory.
+   */
+  @Override
+  public List<Device> lanes() {
+    int count = (int) Math.min(MAX_LANES, memory.limit() / LANE_MEMORY);
+    if (count <= 1) {
+      return List.of(this);
+    }
+    long share = (memory.limit() - memory.release()) / count;
+    while (lanes.size() < count) {
+      CudaContext queue = CudaContext.open(context.driver(), context.properties());
+      lanes.add(new CudaDevice(queue, images, share));
+    }
+    return List.copyOf(lanes);
+  }
+
   @Override
   public boolean sharesHostMemory() {
     return false;
@@ -110,6 +141,7 @@ public final class CudaDevice implements Device {
 
   @Override
   public void close() {
+    lanes.forEach(CudaDevice::close);
     context.enter();
     uploads.close();
     cublas.close();
