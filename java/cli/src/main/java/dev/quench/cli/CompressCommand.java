@@ -162,8 +162,11 @@ final class CompressCommand implements Callable<Integer> {
         return Main.DONE;
       }
       estimate.requireRoom(output, SystemMemory.total());
+      Optional<EvaluationText> text =
+          evaluationText()
+              .map(file -> EvaluationText.read(file, model, plan.architecture(), tokens));
       listener.on(new ProgressEvent.Started("compressing " + model, estimate.oneLine()));
-      return compress(device, request, plan, listener, cancellation);
+      return compress(device, request, plan, text, listener, cancellation);
     }
   }
 
@@ -171,16 +174,15 @@ final class CompressCommand implements Callable<Integer> {
       Device device,
       CompressRequest request,
       CompressionPlan plan,
+      Optional<EvaluationText> evaluation,
       ProgressListener listener,
       Cancellation cancellation) {
     CompressionReport report = new Compressor(device, request, plan, listener, cancellation).run();
     Verification verification = Verification.of(output);
     Optional<PerplexityPair> perplexities =
-        evaluationText()
-            .map(
-                text ->
-                    PerplexityPair.measure(
-                        device, model, output, text, tokens, run.resources(), cancellation));
+        evaluation.map(
+            text ->
+                PerplexityPair.measure(device, model, output, text, run.resources(), cancellation));
     CompressionPrinter printer = new CompressionPrinter(out(), run.json());
     printer.report(report, perplexities);
     verification.problems().forEach(problem -> printer.problem(output, problem));

@@ -16,20 +16,13 @@ record PerplexityPair(Path text, Perplexity before, Perplexity after) {
       Device device,
       Path model,
       Path compressed,
-      Path text,
-      TokenOptions tokens,
+      EvaluationText text,
       Resources resources,
       Cancellation cancellation) {
-    LoadedModel before = LoadedModel.open(model);
-    List<Batch> batches =
-        Batch.of(
-            tokens
-                .readText(text, model, before.architecture(), TokenOptions.EVALUATION_LENGTH)
-                .rows(),
-            tokens.batchTokens());
+    List<Batch> batches = text.batches();
     return new PerplexityPair(
-        text,
-        perplexity(device, before, batches, resources, cancellation),
+        text.file(),
+        perplexity(device, LoadedModel.open(model), batches, resources, cancellation),
         perplexity(device, LoadedModel.open(compressed), batches, resources, cancellation));
   }
 

@@ -4,11 +4,15 @@ import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
 import java.io.PrintStream;
 import java.util.Locale;
+import java.util.OptionalDouble;
 
 /** A line for each layer: for logs. */
 final class PlainProgress implements ProgressListener {
   private final PrintStream out;
-  private double loss;
+
+  /** Sum over the modules of the layer that have one. */
+  private OptionalDouble loss = OptionalDouble.empty();
+
   private int modules;
 
   PlainProgress(PrintStream out) {
@@ -22,20 +26,22 @@ final class PlainProgress implements ProgressListener {
       case ProgressEvent.LayerStarted _ -> {}
       case ProgressEvent.ModuleDone module -> {
         modules++;
-        loss += Double.isNaN(module.loss()) ? 0 : module.loss();
+        if (!Double.isNaN(module.loss())) {
+          loss = OptionalDouble.of(loss.orElse(0) + module.loss());
+        }
       }
       case ProgressEvent.LayerDone layer -> {
         out.printf(
             Locale.ROOT,
-            "layer %d/%d  %d modules  loss %.4g  %.2f s, about %s left%n",
+            "layer %d/%d  %d modules%s  %.2f s, about %s left%n",
             layer.index() + 1,
             layer.total(),
             modules,
-            loss,
+            loss.isPresent() ? String.format(Locale.ROOT, "  loss %.4g", loss.getAsDouble()) : "",
             layer.seconds(),
             duration(layer.secondsLeft()));
         modules = 0;
-        loss = 0;
+        loss = OptionalDouble.empty();
       }
       case ProgressEvent.Warning warning -> out.println("warning: " + warning.text());
       case ProgressEvent.Note note -> out.println(note.text());

@@ -43,6 +43,8 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
 
   private final Set<String> written = ConcurrentHashMap.newKeySet();
 
+  private final WriteBehind behind = new WriteBehind(this::force);
+
   /** Everything is in the partial folder, only its name is wrong. */
   private boolean complete;
 
@@ -246,6 +248,7 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
       throw failure(partial.resolve(place.fileName()), e);
     }
     markWritten(name);
+    behind.wrote(tensor.data().byteSize());
   }
 
   /**
@@ -279,6 +282,7 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
       throw failure(partial.resolve(place.fileName()), e);
     }
     markWritten(source.name());
+    behind.wrote(source.bytes());
   }
 
   /** A tensor that was written, by this run or by the one that it resumes. */
@@ -333,6 +337,7 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
     if (!missing.isEmpty()) {
       throw new IllegalStateException("tensors that nobody wrote: " + missing);
     }
+    behind.await();
     try {
       for (Path companion : companions) {
         Files.copy(

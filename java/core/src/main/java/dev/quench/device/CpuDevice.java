@@ -3,6 +3,10 @@ package dev.quench.device;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
+import dev.quench.tensor.Shape;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalLong;
 
 /**
@@ -19,6 +23,7 @@ public final class CpuDevice implements Device {
   private final CpuSolver solver;
   private final CpuModel model;
   private final CpuAttention attention;
+  private final List<CpuDevice> lanes = new ArrayList<>();
 
   /**
    * @param threads how many threads work, the caller's among them; at least 1
@@ -59,6 +64,19 @@ public final class CpuDevice implements Device {
   }
 
   @Override
+  public HostTensor onHost(Tensor source, Shape shape, Arena arena) {
+    return HostMatrix.of(source).asHostTensor(shape);
+  }
+
+  @Override
+  public List<Device> lanes() {
+    while (lanes.size() < workers.threads()) {
+      lanes.add(new CpuDevice(1));
+    }
+    return List.copyOf(lanes);
+  }
+
+  @Override
   public boolean sharesHostMemory() {
     return true;
   }
@@ -74,6 +92,7 @@ public final class CpuDevice implements Device {
 
   @Override
   public void close() {
+    lanes.forEach(CpuDevice::close);
     workers.close();
     pool.close();
   }

@@ -14,13 +14,25 @@ import jdk.incubator.vector.VectorSpecies;
 final class CpuModel {
   private static final VectorSpecies<Float> S = VectorShapes.FLOAT;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+
+  /** Elements of a piece of a row: what is computed of it stays in the first-level cache. */
+  private static final int PIECE = 1024;
+
   private static final long TASK_ELEMENTS = 1 << 16;
 
   /** Exponentials that are summed in float32 before they go to a double. */
   private static final long SUM_BLOCK = 512;
 
+  /** Pieces of rows in the heap, where loops over them become vector code; of one task. */
+  private static final class Pieces {
+    final float[] a = new float[PIECE];
+    final float[] b = new float[PIECE];
+    final float[] c = new float[PIECE];
+  }
+
   private final Workers workers;
   private final HostPool pool;
+  private final Spares<Pieces> spares = new Spares<>(Pieces::new);
 
   CpuModel(Workers workers, HostPool pool) {
     this.workers = workers;
@@ -95,48 +107,22 @@ final class CpuModel {
     HostMatrix to = f32(y);
     CpuMoving.requireShape(to, from.rows(), from.columns());
     CpuMoving.requireShape(scale, 1, from.columns());
-    overRows(
-        to,
-        row ->
-            normRow(
-                from.memory(),
-                from.offset(row, 0),
-                scale.memory(),
-                epsilon,
-                to.memory(),
-                to.offset(row, 0),
-                to.columns()));
+    overPieces(to, (row, pieces) -> normRow(from, scale, row, epsilon, to, pieces));
   }
 
   private static void normRow(
-      MemorySegment x,
-      long from,
-      MemorySegment weight,
-      float epsilon,
-      MemorySegment y,
-      long to,
-      long count) {
-    long bulk = S.loopBound(count);
-    FloatVector squares = FloatVector.zero(S);
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector v = FloatVector.fromMemorySegment(S, x, from + i * 4, LE);
-      squares = v.fma(v, squares);
+      HostMatrix x, HostMatrix weight, long row, float epsilon, HostMatrix y, Pieces pieces) {
+    float sum = 0;
+    for (long at = 0; at < x.columns(); at += PIECE) {
+      int count = load(x, row, at, x.columns() - at, pieces.a);
+      sum += Lanes.sumOfSquares(pieces.a, count);
     }
-    float sum = FixedOrder.sum(squares.toArray());
-    for (long i = bulk; i < count; i++) {
-      float v = x.get(JAVA_FLOAT_UNALIGNED, from + i * 4);
-      sum = Math.fma(v, v, sum);
-    }
-    float factor = (float) (1 / Math.sqrt(sum / count + epsilon));
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector.fromMemorySegment(S, x, from + i * 4, LE)
-          .mul(factor)
-          .mul(FloatVector.fromMemorySegment(S, weight, i * 4, LE))
-          .intoMemorySegment(y, to + i * 4, LE);
-    }
-    for (long i = bulk; i < count; i++) {
-      float v = x.get(JAVA_FLOAT_UNALIGNED, from + i * 4) * factor;
-      y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, v * weight.get(JAVA_FLOAT_UNALIGNED, i * 4));
+    float factor = (float) (1 / Math.sqrt(sum / x.columns() + epsilon));
+    for (long at = 0; at < x.columns(); at += PIECE) {
+      int count = load(x, row, at, x.columns() - at, pieces.a);
+      count = load(weight, 0, at, count, pieces.b);
+      Lanes.scale(pieces.a, factor, pieces.b, count);
+      store(pieces.a, y, row, at, count);
     }
   }
 
@@ -208,53 +194,44 @@ final class CpuModel {
     overBands(
         to,
         (begin, end) -> {
-          HostPool.Buffer scratch = pool.take(to.columns() * 4);
+          Pieces pieces = spares.take();
+          HostPool.Buffer scratch = pool.take(PIECE * 4L);
           for (long row = begin; row < end; row++) {
             switch (activation) {
-              case SILU ->
-                  siluRow(
-                      gates.memory(),
-                      gates.offset(row, 0),
-                      ups.memory(),
-                      ups.offset(row, 0),
-                      scratch.memory(),
-                      to.memory(),
-                      to.offset(row, 0),
-                      to.columns());
+              case SILU -> siluRow(gates, ups, row, to, scratch.memory(), pieces);
             }
           }
           pool.give(scratch);
+          spares.give(pieces);
         });
   }
 
-  /**
-   * x / (1 + e^−x) · up, for x < 0 as x · e^x / (1 + e^x) · up, so that no exponential is large.
-   */
   private static void siluRow(
-      MemorySegment gate,
-      long g,
-      MemorySegment up,
-      long u,
+      HostMatrix gate,
+      HostMatrix up,
+      long row,
+      HostMatrix y,
       MemorySegment scratch,
-      MemorySegment y,
-      long to,
-      long count) {
-    float unused = Exp.decay(gate, g, 0, scratch, 0, count);
-    long bulk = S.loopBound(count);
-    for (long i = 0; i < bulk; i += S.length()) {
-      FloatVector x = FloatVector.fromMemorySegment(S, gate, g + i * 4, LE);
-      FloatVector e = FloatVector.fromMemorySegment(S, scratch, i * 4, LE);
-      x.blend(x.mul(e), x.compare(VectorOperators.LT, 0f))
-          .div(e.add(1f))
-          .mul(FloatVector.fromMemorySegment(S, up, u + i * 4, LE))
-          .intoMemorySegment(y, to + i * 4, LE);
+      Pieces pieces) {
+    for (long at = 0; at < y.columns(); at += PIECE) {
+      int count = load(gate, row, at, y.columns() - at, pieces.a);
+      float unusedSum = Exp.decay(gate.memory(), gate.offset(row, at), 0, scratch, 0, count);
+      MemorySegment.copy(scratch, JAVA_FLOAT_UNALIGNED, 0, pieces.b, 0, count);
+      count = load(up, row, at, count, pieces.c);
+      Lanes.silu(pieces.a, pieces.b, pieces.c, count);
+      store(pieces.c, y, row, at, count);
     }
-    for (long i = bulk; i < count; i++) {
-      float x = gate.get(JAVA_FLOAT_UNALIGNED, g + i * 4);
-      float e = scratch.get(JAVA_FLOAT_UNALIGNED, i * 4);
-      float silu = (x < 0 ? x * e : x) / (1f + e);
-      y.set(JAVA_FLOAT_UNALIGNED, to + i * 4, silu * up.get(JAVA_FLOAT_UNALIGNED, u + i * 4));
-    }
+  }
+
+  /** Copies elements of a row, at most a piece; returns how many. */
+  private static int load(HostMatrix x, long row, long column, long wanted, float[] piece) {
+    int count = (int) Math.min(PIECE, wanted);
+    MemorySegment.copy(x.memory(), JAVA_FLOAT_UNALIGNED, x.offset(row, column), piece, 0, count);
+    return count;
+  }
+
+  private static void store(float[] piece, HostMatrix y, long row, long column, int count) {
+    MemorySegment.copy(piece, 0, y.memory(), JAVA_FLOAT_UNALIGNED, y.offset(row, column), count);
   }
 
   void logProbability(Tensor logits, Tensor targets, Tensor out) {
@@ -315,6 +292,24 @@ final class CpuModel {
       max = max < v ? v : max;
     }
     return max;
+  }
+
+  /** What becomes of a row. */
+  @FunctionalInterface
+  private interface RowTask {
+    void run(long row, Pieces pieces);
+  }
+
+  private void overPieces(HostMatrix matrix, RowTask task) {
+    overBands(
+        matrix,
+        (begin, end) -> {
+          Pieces pieces = spares.take();
+          for (long row = begin; row < end; row++) {
+            task.run(row, pieces);
+          }
+          spares.give(pieces);
+        });
   }
 
   private void overRows(HostMatrix matrix, Workers.Task task) {

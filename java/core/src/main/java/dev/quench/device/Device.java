@@ -3,6 +3,9 @@ package dev.quench.device;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
+import dev.quench.tensor.Shape;
+import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.OptionalLong;
 
 /**
@@ -38,6 +41,28 @@ public interface Device extends AutoCloseable {
    * waits for it.
    */
   void download(Tensor source, HostTensor target);
+
+  /**
+   * A dense tensor's content on the host, as a tensor of that shape: the device's own memory where
+   * that is the host's, else a copy in the arena. Valid until the arena or the tensor's scope is
+   * closed.
+   */
+  default HostTensor onHost(Tensor source, Shape shape, Arena arena) {
+    long bytes = source.dtype().bytes(shape.elements());
+    HostTensor copy = new HostTensor(source.dtype(), shape, arena.allocate(bytes, Long.BYTES));
+    download(source, copy);
+    return copy;
+  }
+
+  /**
+   * Devices that share this one's means, each to be driven by a thread of its own at the same time:
+   * for work on independent tensors. They run on the thread that drives them, and are closed with
+   * this device, which mustn't be used at the same time. The device itself if it has only one
+   * queue.
+   */
+  default List<Device> lanes() {
+    return List.of(this);
+  }
 
   /** True if {@link Scope#upload} shares the host's memory instead of copying. */
   boolean sharesHostMemory();

@@ -82,13 +82,12 @@ record HostMatrix(DType dtype, long rows, long columns, long stride, MemorySegme
     }
   }
 
-  /** The same memory as a host tensor of two dimensions; only of a dense matrix. */
-  HostTensor asHostTensor() {
+  /** The same memory as a host tensor; only of a dense matrix. */
+  HostTensor asHostTensor(Shape shape) {
     if (!isDense()) {
       throw new IllegalArgumentException("a view with stride " + stride + " isn't dense");
     }
-    return new HostTensor(
-        dtype, Shape.of(rows, columns), memory.asSlice(0, dtype.bytes(rows * columns)));
+    return new HostTensor(dtype, shape, memory.asSlice(0, dtype.bytes(rows * columns)));
   }
 
   @Override

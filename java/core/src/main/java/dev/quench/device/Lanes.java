@@ -133,6 +133,52 @@ final class Lanes {
     }
   }
 
+  /** The sum of squares, by eight running sums of every eighth value, added in a fixed order. */
+  static float sumOfSquares(float[] values, int count) {
+    float a = 0;
+    float b = 0;
+    float c = 0;
+    float d = 0;
+    float e = 0;
+    float f = 0;
+    float g = 0;
+    float h = 0;
+    int bulk = count & -8;
+    for (int i = 0; i < bulk; i += 8) {
+      a = Math.fma(values[i], values[i], a);
+      b = Math.fma(values[i + 1], values[i + 1], b);
+      c = Math.fma(values[i + 2], values[i + 2], c);
+      d = Math.fma(values[i + 3], values[i + 3], d);
+      e = Math.fma(values[i + 4], values[i + 4], e);
+      f = Math.fma(values[i + 5], values[i + 5], f);
+      g = Math.fma(values[i + 6], values[i + 6], g);
+      h = Math.fma(values[i + 7], values[i + 7], h);
+    }
+    for (int i = bulk; i < count; i++) {
+      a = Math.fma(values[i], values[i], a);
+    }
+    return ((a + b) + (c + d)) + ((e + f) + (g + h));
+  }
+
+  /** {@code values = values · factor · weights}. */
+  static void scale(float[] values, float factor, float[] weights, int count) {
+    for (int i = 0; i < count; i++) {
+      values[i] = (values[i] * factor) * weights[i];
+    }
+  }
+
+  /**
+   * {@code up = silu(x) · up}, where silu(x) = x / (1 + e^−x), for x < 0 as x · e^x / (1 + e^x).
+   *
+   * @param e e^−|x|
+   */
+  static void silu(float[] x, float[] e, float[] up, int count) {
+    for (int i = 0; i < count; i++) {
+      float numerator = Math.max(x[i], 0) + Math.min(x[i], 0) * e[i];
+      up[i] = (numerator / (1f + e[i])) * up[i];
+    }
+  }
+
   /** {@code sums = fma(−factor, values, sums)}. */
   static void subtractProduct(float[] sums, float[] values, float factor, int count) {
     float minus = -factor;

@@ -3,6 +3,8 @@ package dev.quench.device;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
+import dev.quench.tensor.Shape;
+import java.lang.foreign.Arena;
 import java.util.OptionalLong;
 
 /**
@@ -26,6 +28,11 @@ public final class ReferenceDevice implements Device {
   @Override
   public void download(Tensor source, HostTensor target) {
     HostMatrix.of(source).copyTo(target);
+  }
+
+  @Override
+  public HostTensor onHost(Tensor source, Shape shape, Arena arena) {
+    return HostMatrix.of(source).asHostTensor(shape);
   }
 
   @Override

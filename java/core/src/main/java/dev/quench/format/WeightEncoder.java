@@ -27,18 +27,20 @@ public final class WeightEncoder {
    */
   public void encode(QuantizedWeight weight, WeightLayout layout, HostTensor original) {
     try (Scope scope = device.openScope();
-        Arena arena = Arena.ofShared()) {
+        Arena arena = Arena.ofConfined()) {
       for (OutputTensor output : layout.tensors()) {
-        HostTensor host =
-            new HostTensor(output.dtype(), output.shape(), arena.allocate(output.bytes(), 64));
+        HostTensor host;
         if (output.name().equals(layout.codesName())) {
-          device.download(codes(weight, layout, scope), host);
+          host = device.onHost(codes(weight, layout, scope), output.shape(), arena);
         } else if (output.name().equals(layout.scaleName())) {
-          device.download(weight.scale(), host);
+          host = device.onHost(weight.scale(), output.shape(), arena);
           FiniteCheck.requireFinite(host, original, layout);
         } else if (output.name().equals(layout.zeroPointName())) {
-          device.download(zeroPoint(weight, layout, scope), host);
+          host = device.onHost(zeroPoint(weight, layout, scope), output.shape(), arena);
         } else {
+          host =
+              new HostTensor(
+                  output.dtype(), output.shape(), arena.allocate(output.bytes(), Long.BYTES));
           host.data().setAtIndex(ValueLayout.JAVA_LONG, 0, layout.rows());
           host.data().setAtIndex(ValueLayout.JAVA_LONG, 1, layout.columns());
         }

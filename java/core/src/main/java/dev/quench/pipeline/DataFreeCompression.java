@@ -15,19 +15,29 @@ import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
 import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
 
-/** Rounds all weights to nearest, while another thread copies the tensors that stay as they are. */
+/**
+ * Rounds all weights to nearest and copies what stays as it is: a task a tensor, on as many threads
+ * as the device has lanes.
+ */
 final class DataFreeCompression {
-  private final Device device;
+  private final BlockingQueue<Device> lanes;
   private final CompressionPlan plan;
   private final CheckpointWriter writer;
   private final ProgressListener listener;
   private final Cancellation cancellation;
+
+  /** Set when a task failed: those that come after it do nothing. */
+  private volatile boolean failed;
 
   DataFreeCompression(
       Device device,
@@ -35,65 +45,82 @@ final class DataFreeCompression {
       CheckpointWriter writer,
       ProgressListener listener,
       Cancellation cancellation) {
-    this.device = device;
+    this.lanes = new LinkedBlockingQueue<>(device.lanes());
     this.plan = plan;
     this.writer = writer;
     this.listener = listener;
     this.cancellation = cancellation;
   }
 
+  /** A module on its way. */
+  private record Rounding(String name, Future<Double> seconds) {}
+
   void run(Consumer<ModuleReport> reports) {
-    try (ExecutorService copier =
-        Executors.newSingleThreadExecutor(Thread.ofPlatform().name("quench-copy").factory())) {
-      Future<?> copies = copier.submit(this::copyAll);
-      roundAll(reports);
-      await(copies);
+    try (ExecutorService threads =
+        Executors.newFixedThreadPool(
+            lanes.size(), Thread.ofPlatform().name("quench-tensor-", 1).factory())) {
+      List<Future<?>> copies = new ArrayList<>();
+      for (TensorInfo tensor : plan.copied()) {
+        copies.add(threads.submit(() -> task(() -> writer.copy(tensor))));
+      }
+      List<Rounding> rounded = new ArrayList<>();
+      for (ModulePlan module : plan.modules().values()) {
+        String name = module.linear().name();
+        rounded.add(new Rounding(name, threads.submit(() -> task(() -> round(module)))));
+      }
+      try {
+        report(rounded, reports);
+        for (Future<?> copy : copies) {
+          await(copy);
+        }
+      } finally {
+        failed = true;
+      }
     }
   }
 
-  private void copyAll() {
-    for (TensorInfo tensor : plan.copied()) {
-      cancellation.throwIfRequested();
-      writer.copy(tensor);
-    }
-  }
-
-  private void roundAll(Consumer<ModuleReport> reports) {
-    WeightEncoder encoder = new WeightEncoder(device, writer::write);
+  /** Tells of the modules in their order, whatever order they are done in. */
+  private void report(List<Rounding> rounded, Consumer<ModuleReport> reports) {
     int layers = plan.architecture().layers();
     long begin = System.nanoTime();
-    int layer = -1;
-    for (ModulePlan module : plan.modules().values()) {
-      cancellation.throwIfRequested();
-      long start = System.nanoTime();
-      round(module, encoder);
-      double seconds = (System.nanoTime() - start) / 1e9;
-      reports.accept(
-          new ModuleReport(module.linear().name(), "rtn", Double.NaN, 0, false, seconds));
-      listener.on(new ProgressEvent.ModuleDone(module.linear().name(), "rtn", Double.NaN, seconds));
-      int current = layerOf(module, Math.max(layer, 0));
-      if (current != layer) {
-        double spent = (System.nanoTime() - begin) / 1e9;
-        listener.on(
-            new ProgressEvent.LayerDone(
-                current, layers, seconds, spent / (current + 1) * (layers - current - 1)));
-        layer = current;
+    long start = begin;
+    int layer = 0;
+    for (Rounding module : rounded) {
+      String name = module.name();
+      while (layer < layers && !name.startsWith(plan.architecture().layer(layer).prefix())) {
+        start = layerDone(layer++, layers, begin, start);
       }
+      double seconds = await(module.seconds());
+      reports.accept(new ModuleReport(name, "rtn", Double.NaN, 0, false, seconds));
+      listener.on(new ProgressEvent.ModuleDone(name, "rtn", Double.NaN, seconds));
+    }
+    while (layer < layers) {
+      start = layerDone(layer++, layers, begin, start);
     }
   }
 
-  private int layerOf(ModulePlan module, int from) {
-    for (int i = from; i < plan.architecture().layers(); i++) {
-      if (module.linear().name().startsWith(plan.architecture().layer(i).prefix())) {
-        return i;
-      }
-    }
-    return from;
+  private long layerDone(int layer, int layers, long begin, long start) {
+    long now = System.nanoTime();
+    double left = (now - begin) / 1e9 / (layer + 1) * (layers - layer - 1);
+    listener.on(new ProgressEvent.LayerDone(layer, layers, (now - start) / 1e9, left));
+    return now;
   }
 
-  private void round(ModulePlan module, WeightEncoder encoder) {
+  /** Runs it, and returns the seconds that it took. */
+  private double task(Runnable work) {
+    if (failed) {
+      return 0;
+    }
+    cancellation.throwIfRequested();
+    long start = System.nanoTime();
+    work.run();
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  private void round(ModulePlan module) {
+    Device device = lanes.remove();
     try (Scope scope = device.openScope();
-        Arena arena = Arena.ofShared()) {
+        Arena arena = Arena.ofConfined()) {
       HostTensor original = plan.checkpoint().read(module.linear().weight(), arena);
       Tensor weight = scope.upload(original);
       WeightLayout layout = module.layout();
@@ -101,19 +128,21 @@ final class DataFreeCompression {
           layout.packed()
               ? Rtn.solvePacked(device, weight, module.weights(), scope)
               : Rtn.solve(device, weight, module.weights(), scope);
-      encoder.encode(result, layout, original);
+      new WeightEncoder(device, writer::write).encode(result, layout, original);
       device.synchronize();
+    } finally {
+      lanes.add(device);
     }
   }
 
-  private static void await(Future<?> future) {
+  private static <T> T await(Future<T> future) {
     try {
-      future.get();
+      return future.get();
     } catch (ExecutionException e) {
       if (e.getCause() instanceof RuntimeException cause) {
         throw cause;
       }
-      throw new QuenchException("copying tensors failed: " + e.getCause(), e);
+      throw new QuenchException("a weight's compression failed: " + e.getCause(), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new QuenchException("interrupted", e);
