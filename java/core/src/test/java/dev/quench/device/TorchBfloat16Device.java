@@ -1,7 +1,6 @@
 package dev.quench.device;
 
 import dev.quench.tensor.Bfloat16;
-import dev.quench.tensor.DType;
 
 /**
  * A forward pass as PyTorch computes it in bfloat16 on a processor with AVX2, bit for bit, where
@@ -9,7 +8,7 @@ import dev.quench.tensor.DType;
  * model's operations, which round where transformers' eager code ends an operation. Everything else
  * is {@link CpuDevice}'s.
  */
-public final class TorchBfloat16Device extends DelegatingDevice {
+public class TorchBfloat16Device extends DelegatingDevice {
   public TorchBfloat16Device(CpuDevice device) {
     super(device);
   }
@@ -19,7 +18,7 @@ public final class TorchBfloat16Device extends DelegatingDevice {
     return "the bfloat16 arithmetic of PyTorch on " + super.description();
   }
 
-  /** A linear, {@code c = a·bᵀ}, has its order of sums; other products are not the model's. */
+  /** A linear, {@code c = a·bᵀ}; other products are not the model's. */
   @Override
   public void gemm(
       float alpha,
@@ -34,36 +33,36 @@ public final class TorchBfloat16Device extends DelegatingDevice {
       super.gemm(alpha, a, transposeA, b, transposeB, beta, c);
       return;
     }
-    float[][] left = read(a);
-    float[][] right = read(b);
+    float[][] left = Rows.read(a);
+    float[][] right = Rows.read(b);
     float[][] product = new float[left.length][right.length];
     for (int i = 0; i < left.length; i++) {
       for (int j = 0; j < right.length; j++) {
         product[i][j] = TorchBfloat16.dot(left[i], right[j]);
       }
     }
-    write(product, c);
+    Rows.write(product, c);
   }
 
   @Override
   public void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y) {
-    float[][] rows = read(x);
-    float[] factors = read(weight)[0];
+    float[][] rows = Rows.read(x);
+    float[] factors = Rows.read(weight)[0];
     for (float[] row : rows) {
       float norm = TorchBfloat16.reciprocalNorm(row, epsilon);
       for (int i = 0; i < row.length; i++) {
         row[i] = row[i] * norm * factors[i];
       }
     }
-    write(rows, y);
+    Rows.write(rows, y);
   }
 
   /** Both products are rounded before they are added. */
   @Override
   public void rope(Tensor x, int headDim, Tensor positions, Tensor cos, Tensor sin) {
-    float[][] rows = read(x);
-    float[][] cosines = read(cos);
-    float[][] sines = read(sin);
+    float[][] rows = Rows.read(x);
+    float[][] cosines = Rows.read(cos);
+    float[][] sines = Rows.read(sin);
     int half = cosines[0].length;
     for (int token = 0; token < rows.length; token++) {
       float[] row = rows[token];
@@ -79,7 +78,7 @@ public final class TorchBfloat16Device extends DelegatingDevice {
         }
       }
     }
-    write(rows, x);
+    Rows.write(rows, x);
   }
 
   /** Scores, scaled scores and probabilities are rounded, as tensors of their own. */
@@ -89,9 +88,9 @@ public final class TorchBfloat16Device extends DelegatingDevice {
     int group = spec.heads() / spec.keyHeads();
     float[][] attended = new float[Math.toIntExact(q.rows())][Math.toIntExact(q.columns())];
     for (int head = 0; head < spec.heads(); head++) {
-      float[][] queries = read(q.columns((long) head * headDim, headDim));
-      float[][] keys = read(k.columns((long) (head / group) * headDim, headDim));
-      float[][] values = read(v.columns((long) (head / group) * headDim, headDim));
+      float[][] queries = Rows.read(q.columns((long) head * headDim, headDim));
+      float[][] keys = Rows.read(k.columns((long) (head / group) * headDim, headDim));
+      float[][] values = Rows.read(v.columns((long) (head / group) * headDim, headDim));
       for (int sequence = 0; sequence + 1 < starts.length; sequence++) {
         int from = Math.toIntExact(starts[sequence]);
         int to = Math.toIntExact(starts[sequence + 1]);
@@ -110,14 +109,14 @@ public final class TorchBfloat16Device extends DelegatingDevice {
         }
       }
     }
-    write(attended, y);
+    Rows.write(attended, y);
   }
 
   /** The activation is rounded before it is multiplied. */
   @Override
   public void gatedActivation(Activation activation, Tensor gate, Tensor up, Tensor y) {
-    float[][] rows = read(gate);
-    float[][] factors = read(up);
+    float[][] rows = Rows.read(gate);
+    float[][] factors = Rows.read(up);
     for (int r = 0; r < rows.length; r++) {
       for (int i = 0; i < rows[r].length; i++) {
         rows[r][i] =
@@ -127,32 +126,12 @@ public final class TorchBfloat16Device extends DelegatingDevice {
                 * factors[r][i];
       }
     }
-    write(rows, y);
+    Rows.write(rows, y);
   }
 
   private static void roundAll(float[] x) {
     for (int i = 0; i < x.length; i++) {
       x[i] = Bfloat16.round(x[i]);
-    }
-  }
-
-  private static float[][] read(Tensor tensor) {
-    HostMatrix matrix = HostMatrix.of(tensor).require(DType.F32);
-    float[][] rows = new float[Math.toIntExact(matrix.rows())][Math.toIntExact(matrix.columns())];
-    for (int r = 0; r < rows.length; r++) {
-      for (int c = 0; c < rows[r].length; c++) {
-        rows[r][c] = FloatAccess.get(matrix, r, c);
-      }
-    }
-    return rows;
-  }
-
-  private static void write(float[][] rows, Tensor tensor) {
-    HostMatrix matrix = HostMatrix.of(tensor).require(DType.F32);
-    for (int r = 0; r < rows.length; r++) {
-      for (int c = 0; c < rows[r].length; c++) {
-        FloatAccess.set(matrix, r, c, rows[r][c]);
-      }
     }
   }
 }
