@@ -71,16 +71,15 @@ final class CompareCommand implements Callable<Integer> {
     }
     CalibrationData data = tokens.read(calibration, model, base.architecture(), listener);
     List<Batch> batches = Batch.of(data.rows(), tokens.batchTokens());
-    try (Device device = run.open()) {
+    try (Device device = run.open(listener)) {
       listener.on(
           new ProgressEvent.Started(
               "comparing " + other + " with " + model, "%,d tokens".formatted(data.tokens())));
       Comparison comparison =
           Comparison.of(
               device,
-              base.architecture(),
-              base.weights(device),
-              compared.weights(device),
+              base,
+              compared,
               batches,
               run.resources(),
               new LayerProgress(listener),

@@ -155,13 +155,13 @@ final class CompressCommand implements Callable<Integer> {
     notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
     Optional<CalibrationData> data = calibrationData(plan, listener);
     CompressRequest request = request(draft.recipe(), data);
-    try (Device device = run.open()) {
+    try (Device device = run.open(listener)) {
       PlanEstimate estimate = PlanEstimate.of(plan, request, device);
       if (dryRun) {
         new CompressionPrinter(out(), run.json()).plan(plan, estimate);
         return Main.DONE;
       }
-      estimate.requireRoom(output, SystemMemory.total());
+      estimate.requireRoom(output, SystemMemory.total(), device.memoryLimit());
       Optional<EvaluationText> text =
           evaluationText()
               .map(file -> EvaluationText.read(file, model, plan.architecture(), tokens));

@@ -36,6 +36,7 @@ final class CompressionPrinter {
       line.put("input_bytes", estimate.inputBytes());
       line.put("output_bytes", estimate.outputBytes());
       line.put("memory_bytes", estimate.memoryBytes());
+      line.put("gpu_memory_bytes", estimate.deviceBytes());
       line.put("spill_bytes", estimate.spillBytes());
       line.put("seconds", estimate.seconds());
       out.println(JSON.writeValueAsString(line));
@@ -61,6 +62,9 @@ final class CompressionPrinter {
         ByteSize.format(estimate.outputBytes()) + " in " + plan.layout().shardCount() + " file(s)");
     table.row("calibration tokens", "%,d".formatted(estimate.tokens()));
     table.row("memory", "about " + ByteSize.format(estimate.memoryBytes()));
+    if (estimate.deviceBytes() > 0) {
+      table.row("GPU memory", "at least " + ByteSize.format(estimate.deviceBytes()));
+    }
     table.row("disk", ByteSize.format(estimate.outputBytes() + estimate.spillBytes()));
     table.row("work", "%.3g TFLOP".formatted(estimate.flops() / 1e12));
     table.row("time", "about " + PlainProgress.duration(estimate.seconds()));

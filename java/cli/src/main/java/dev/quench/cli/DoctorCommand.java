@@ -1,5 +1,8 @@
 package dev.quench.cli;
 
+import dev.quench.cuda.CudaKernels;
+import dev.quench.cuda.CudaProbe;
+import dev.quench.cuda.CudaProperties;
 import dev.quench.device.CpuDevice;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -41,9 +44,18 @@ final class DoctorCommand implements Callable<Integer> {
     try (CpuDevice device = new CpuDevice(processors)) {
       table.row("device cpu", device.description());
     }
-    table.row("device cuda", "not in this version");
+    table.row("device cuda", cuda());
+    table.row("CUDA kernels", CudaKernels.inJar().toString());
     table.print(out);
     return Main.DONE;
+  }
+
+  private static String cuda() {
+    return switch (CudaProbe.first()) {
+      case CudaProbe.Usable(CudaProperties device, CudaKernels _) ->
+          device + ", " + ByteSize.format(device.memory());
+      case CudaProbe.Unusable(String reason) -> "not used: " + reason;
+    };
   }
 
   private static String features() {

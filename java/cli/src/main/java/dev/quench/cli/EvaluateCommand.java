@@ -53,18 +53,12 @@ final class EvaluateCommand implements Callable<Integer> {
     CalibrationData data = tokens.readText(text, model, loaded.architecture());
     List<Batch> batches = Batch.of(data.rows(), tokens.batchTokens());
     long start = System.nanoTime();
-    try (Device device = run.open()) {
+    try (Device device = run.open(listener)) {
       listener.on(
           new ProgressEvent.Started("evaluating " + model, "%,d tokens".formatted(data.tokens())));
       Perplexity perplexity =
           Perplexity.of(
-              device,
-              loaded.architecture(),
-              loaded.weights(device),
-              batches,
-              run.resources(),
-              new LayerProgress(listener),
-              cancellation);
+              device, loaded, batches, run.resources(), new LayerProgress(listener), cancellation);
       print(perplexity, data, (System.nanoTime() - start) / 1e9);
       return Main.DONE;
     }

@@ -1,29 +1,30 @@
 package dev.quench.cli;
 
 import dev.quench.InvalidInputException;
-import dev.quench.device.CpuDevice;
 import dev.quench.device.Device;
 import dev.quench.pipeline.Resources;
 import dev.quench.progress.ProgressListener;
 import java.nio.file.Path;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Options of all commands that compute. */
 final class RunOptions {
-  /** Where operations run. */
-  enum DeviceKind {
-    AUTO,
-    CPU,
-    CUDA
-  }
-
   @Option(
       names = "--device",
       defaultValue = "auto",
-      description = "auto or cpu (default: auto).",
+      description =
+          "auto: a GPU where there is one that can be used, else the CPU; or cuda, cpu, or reference, which is slow and defines the results (default: auto).",
       paramLabel = "DEVICE")
-  private DeviceKind device = DeviceKind.AUTO;
+  private DeviceChoice.Kind device = DeviceChoice.Kind.AUTO;
+
+  @Option(
+      names = "--gpu-memory",
+      converter = ByteSize.Converter.class,
+      description = "Most memory of the GPU to take, such as 40GB (default: what is free).",
+      paramLabel = "SIZE")
+  private @Nullable ByteSize gpuMemory;
 
   @Option(
       names = "--threads",
@@ -42,14 +43,13 @@ final class RunOptions {
       paramLabel = "SIZE")
   private @Nullable ByteSize activationMemory;
 
-  Device open() {
-    if (device == DeviceKind.CUDA) {
-      throw new InvalidInputException("--device cuda: this version has no CUDA device; use cpu.");
-    }
+  Device open(ProgressListener listener) {
     if (threads < 1 || threads > 1024) {
       throw new InvalidInputException("--threads must be from 1 to 1024, not " + threads + ".");
     }
-    return new CpuDevice(threads);
+    OptionalLong limit =
+        gpuMemory == null ? OptionalLong.empty() : OptionalLong.of(gpuMemory.bytes());
+    return new DeviceChoice(device, threads, limit).open(listener);
   }
 
   boolean json() {

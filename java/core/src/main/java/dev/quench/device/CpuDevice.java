@@ -18,6 +18,7 @@ public final class CpuDevice implements Device {
   private final Workers workers;
   private final SerialGemm serial = new ChosenGemm();
   private final CpuMatrixProducts products;
+  private final CpuHadamard hadamard;
   private final CpuMoving moving;
   private final CpuQuantization quantization;
   private final CpuSolver solver;
@@ -31,6 +32,7 @@ public final class CpuDevice implements Device {
   public CpuDevice(int threads) {
     workers = new Workers(threads);
     products = new CpuMatrixProducts(workers, serial, pool);
+    hadamard = new CpuHadamard(workers, pool);
     moving = new CpuMoving(workers, pool);
     quantization = new CpuQuantization(workers);
     solver = new CpuSolver(workers);
@@ -122,6 +124,11 @@ public final class CpuDevice implements Device {
   @Override
   public void invertUpper(Tensor r) {
     products.invertUpper(r);
+  }
+
+  @Override
+  public void hadamard(Tensor x, long size) {
+    hadamard.hadamard(x, size);
   }
 
   @Override

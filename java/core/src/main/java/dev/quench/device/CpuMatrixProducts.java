@@ -106,7 +106,10 @@ final class CpuMatrixProducts {
   }
 
   void syrk(Tensor x, Tensor h) {
-    HostMatrix input = f32(x, "x");
+    HostMatrix input = HostMatrix.of(x);
+    if (input.dtype() != DType.BF16) {
+      input = f32(x, "x");
+    }
     HostMatrix sum = f32(h, "h");
     long n = input.columns();
     if (sum.rows() != n || sum.columns() != n) {
@@ -117,7 +120,8 @@ final class CpuMatrixProducts {
       long count = Math.min(TOKENS, input.rows() - token);
       try (HostScope scratch = new HostScope(pool)) {
         HostMatrix part = input.slice(token, count, 0, n);
-        HostMatrix chunk = aliases(part) && n >= USES_WORTH_A_COPY ? padded(part, scratch) : part;
+        boolean copies = part.dtype() != DType.F32 || (aliases(part) && n >= USES_WORTH_A_COPY);
+        HostMatrix chunk = copies ? padded(part, scratch) : part;
         workers.run(tiles.count(), index -> accumulate(chunk, tiles.tile(index), sum));
       }
     }
@@ -165,6 +169,7 @@ final class CpuMatrixProducts {
     return x.stride() % ALIASING == 0 && x.rows() > STRIP;
   }
 
+  /** A copy in F32 whose rows are longer. */
   private HostMatrix padded(HostMatrix x, HostScope scratch) {
     HostMatrix copy =
         scratch
@@ -175,12 +180,14 @@ final class CpuMatrixProducts {
         Math.ceilDiv(x.rows(), rows),
         task -> {
           for (long r = task * rows; r < Math.min(x.rows(), (task + 1) * rows); r++) {
-            MemorySegment.copy(
+            Casts.row(
+                x.dtype(),
                 x.memory(),
                 x.offset(r, 0),
+                DType.F32,
                 copy.memory(),
                 copy.offset(r, 0),
-                x.columns() * Float.BYTES);
+                x.columns());
           }
         });
     return copy;

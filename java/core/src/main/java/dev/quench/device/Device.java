@@ -67,6 +67,11 @@ public interface Device extends AutoCloseable {
   /** True if {@link Scope#upload} shares the host's memory instead of copying. */
   boolean sharesHostMemory();
 
+  /** Bytes of its own memory that it may take; empty if it works in the host's. */
+  default OptionalLong memoryLimit() {
+    return OptionalLong.empty();
+  }
+
   /** Waits until everything asked for so far is done. */
   void synchronize();
 
@@ -121,8 +126,9 @@ public interface Device extends AutoCloseable {
       Tensor c);
 
   /**
-   * {@code h += xᵀ·x}, lower triangle only (row ≥ column); what lies above is unspecified. x F32
-   * [tokens, n], h F32 [n, n].
+   * {@code h += xᵀ·x}, lower triangle only (row ≥ column); what lies above is unspecified. x F32 or
+   * BF16 [tokens, n], taken as it is; h F32 [n, n]. Products are as good as those of F32, and are
+   * added in F32.
    */
   void syrk(Tensor x, Tensor h);
 
@@ -143,6 +149,15 @@ public interface Device extends AutoCloseable {
    * strict lower triangle to 0.
    */
   void invertUpper(Tensor r);
+
+  // ---- rotations
+
+  /**
+   * Walsh-Hadamard transform, in place: each row of x is cut into pieces of {@code size} columns,
+   * and each piece v becomes {@code v·H / √size}, where H is the {@link HadamardMatrix} of that
+   * size. A second transform undoes the first. x F32 [r, c], {@code size} divides c.
+   */
+  void hadamard(Tensor x, long size);
 
   // ---- quantization (exact)
 

@@ -78,6 +78,11 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
+  public void hadamard(Tensor x, long size) {
+    ReferenceHadamard.hadamard(HostMatrix.of(x), size);
+  }
+
+  @Override
   public void convert(Tensor source, Tensor target) {
     ReferenceMoving.convert(HostMatrix.of(source), HostMatrix.of(target));
   }

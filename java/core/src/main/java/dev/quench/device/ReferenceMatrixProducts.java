@@ -39,7 +39,9 @@ final class ReferenceMatrixProducts {
   }
 
   static void syrk(HostMatrix x, HostMatrix h) {
-    x.require(DType.F32);
+    if (x.dtype() != DType.BF16) {
+      x.require(DType.F32);
+    }
     h.require(DType.F32).require(x.columns(), x.columns());
     for (long i = 0; i < h.rows(); i++) {
       for (long j = 0; j <= i; j++) {

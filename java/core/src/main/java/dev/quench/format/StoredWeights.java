@@ -10,7 +10,11 @@ import dev.quench.model.WeightSource;
 import dev.quench.modifier.QuantizedWeight;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
+import dev.quench.tensor.Shape;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -21,6 +25,10 @@ public final class StoredWeights implements WeightSource {
   private final Device device;
   private final TensorReader reader;
   private final Map<String, WeightLayout> compressed;
+  private final Map<String, Ahead> ahead = new HashMap<>();
+
+  /** A tensor that was asked for early: on its way to the device. */
+  private record Ahead(HostTensor host, Scope scope, Tensor tensor) {}
 
   /**
    * @param compressed layouts of the compressed weights by the name that the weight has in an
@@ -35,30 +43,67 @@ public final class StoredWeights implements WeightSource {
   @Override
   public Tensor load(String name, long rows, long columns, Scope scope) {
     Tensor target = scope.allocate(DType.F32, rows, columns);
+    Ahead early = ahead.remove(name);
+    if (early != null) {
+      try (Scope staging = early.scope) {
+        requireWeight(name, early.host, rows, columns);
+        device.convert(early.tensor, target);
+      }
+      return target;
+    }
     WeightLayout layout = compressed.get(name);
     try (Arena arena = Arena.ofShared();
         Scope staging = device.openScope()) {
       if (layout == null) {
-        device.convert(plain(name, rows, columns, arena, staging), target);
+        HostTensor host = reader.read(name, arena);
+        requireWeight(name, host, rows, columns);
+        device.convert(staging.upload(host), target);
       } else {
         dequantize(name, layout, rows, columns, target, arena, staging);
       }
-      device.synchronize();
     }
     return target;
+  }
+
+  @Override
+  public void prefetch(List<String> names) {
+    if (device.sharesHostMemory()) {
+      return;
+    }
+    for (String name : names) {
+      if (!compressed.containsKey(name) && !ahead.containsKey(name)) {
+        HostTensor host = reader.read(name, Arena.ofAuto());
+        Scope scope = device.openScope();
+        ahead.put(name, new Ahead(host, scope, scope.upload(host)));
+      }
+    }
   }
 
   @Override
   public void gatherRows(String name, long rows, long columns, int[] index, Tensor target) {
     try (Arena arena = Arena.ofShared();
         Scope staging = device.openScope()) {
-      device.gatherRows(plain(name, rows, columns, arena, staging), staging.ints(index), target);
-      device.synchronize();
+      HostTensor host = reader.read(name, arena);
+      requireWeight(name, host, rows, columns);
+      if (device.sharesHostMemory()) {
+        device.gatherRows(staging.upload(host), staging.ints(index), target);
+      } else {
+        // The rows that are wanted, not the whole matrix, go to the device.
+        device.convert(staging.upload(gathered(host, index, arena)), target);
+      }
     }
   }
 
-  private Tensor plain(String name, long rows, long columns, Arena arena, Scope staging) {
-    HostTensor host = reader.read(name, arena);
+  private static HostTensor gathered(HostTensor matrix, int[] index, Arena arena) {
+    long rowBytes = matrix.dtype().bytes(matrix.columns());
+    MemorySegment rows = arena.allocate(rowBytes * index.length, 64);
+    for (int i = 0; i < index.length; i++) {
+      MemorySegment.copy(matrix.data(), index[i] * rowBytes, rows, i * rowBytes, rowBytes);
+    }
+    return new HostTensor(matrix.dtype(), Shape.of(index.length, matrix.columns()), rows);
+  }
+
+  private static void requireWeight(String name, HostTensor host, long rows, long columns) {
     if (!host.dtype().isWeightFloat() || host.dtype() == DType.F64) {
       throw new InvalidInputException(
           name
@@ -71,7 +116,6 @@ public final class StoredWeights implements WeightSource {
           "%s: its shape is %s, but config.json makes it [%d, %d]; are the two of the same model?"
               .formatted(name, host.shape(), rows, columns));
     }
-    return staging.upload(host);
   }
 
   private void dequantize(

@@ -2,6 +2,7 @@ package dev.quench.model;
 
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +66,18 @@ public final class DecoderLayer {
 
   private String mlpNorm() {
     return prefix + "post_attention_layernorm.weight";
+  }
+
+  /** Names of all that {@link #load} loads. */
+  public List<String> tensors() {
+    List<String> names = new ArrayList<>(norms());
+    for (LinearSpec linear : linears()) {
+      names.add(linear.weight());
+      if (linear.bias()) {
+        names.add(linear.biasName());
+      }
+    }
+    return names;
   }
 
   /** Loads all of the layer's weights as F32. */

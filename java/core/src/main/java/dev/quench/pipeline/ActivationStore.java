@@ -20,11 +20,13 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
- * The activations of all calibration tokens between two steps, in host memory, or in a mapped file
- * where they don't fit. A batch is opened, worked on, and closed; devices with memory of their own
- * copy it there and back.
+ * The activations of all calibration tokens between two steps. As many batches as fit stay in the
+ * memory of a device that has its own; the others are in host memory, or in a mapped file where
+ * they don't fit there either. A batch is opened, worked on, and closed; what isn't on the device
+ * is copied there and back.
  */
 final class ActivationStore implements AutoCloseable {
   /** Whether what a step hands to the next outlives the visit of a batch. */
@@ -35,48 +37,109 @@ final class ActivationStore implements AutoCloseable {
     TRANSIENT
   }
 
+  /** Where a batch's activations are between visits. */
+  private sealed interface Held {}
+
+  private record OnDevice(Tensor hidden, Optional<Tensor> side) implements Held {}
+
+  private record OnHost(HostTensor hidden, Optional<HostTensor> side) implements Held {}
+
   private final Device device;
+  private final Architecture architecture;
   private final List<Batch> batches;
-  private final long hiddenWidth;
-  private final long sideWidth;
+  private final Scope resident;
   private final Arena arena;
-  private final List<HostTensor> hidden = new ArrayList<>();
-  private final List<HostTensor> side = new ArrayList<>();
+  private final List<Held> held = new ArrayList<>();
 
   private ActivationStore(
       Device device, Architecture architecture, List<Batch> batches, Arena arena) {
     this.device = device;
+    this.architecture = architecture;
     this.batches = batches;
-    this.hiddenWidth = architecture.hiddenSize();
-    this.sideWidth = DecoderLayer.sideWidth(architecture);
+    this.resident = device.openScope();
     this.arena = arena;
   }
 
-  /** Room for the batches, in memory or in a file, as {@code resources} allow. */
-  @SuppressWarnings("MustBeClosedChecker") // owned by the store, closed with it
+  /** Room for the batches on a device that holds no other store. */
   static ActivationStore open(
       Device device,
       Architecture architecture,
       List<Batch> batches,
       Side side,
       Resources resources) {
+    return open(
+        device,
+        architecture,
+        batches,
+        side,
+        resources,
+        roomOnDevice(device, architecture, batches, 1));
+  }
+
+  /** Bytes for each of {@code stores} stores of forward passes with those batches. */
+  static long roomOnDevice(
+      Device device, Architecture architecture, List<Batch> batches, int stores) {
+    long longest = batches.stream().mapToLong(batch -> batch.ids().length).max().orElse(0);
+    boolean own = device.memoryLimit().isPresent();
+    long layer = WorkingMemory.ofLayer(architecture, longest, own);
+    long working = stores * Math.max(layer, WorkingMemory.ofHead(architecture));
+    return WorkingMemory.roomForActivations(device, working) / stores;
+  }
+
+  /**
+   * Room for the batches, on the device, in memory or in a file.
+   *
+   * @param room bytes of the device's own memory to use
+   */
+  @SuppressWarnings("MustBeClosedChecker") // owned by the store, closed with it
+  static ActivationStore open(
+      Device device,
+      Architecture architecture,
+      List<Batch> batches,
+      Side side,
+      Resources resources,
+      long room) {
     Arena arena = Arena.ofShared();
+    ActivationStore store = new ActivationStore(device, architecture, batches, arena);
     boolean opened = false;
     try {
-      ActivationStore store = new ActivationStore(device, architecture, batches, arena);
-      long bytes = bytes(architecture, tokens(batches), side);
+      int onDevice = fitting(architecture, batches, side, room);
+      batches.subList(0, onDevice).forEach(batch -> store.holdOnDevice(batch, side));
+      List<Batch> others = batches.subList(onDevice, batches.size());
+      long bytes = bytes(architecture, tokens(others), side);
       MemorySegment memory =
           bytes <= resources.activationMemory()
               ? arena.allocate(bytes, 64)
               : spill(resources.spillFolder(), bytes, arena);
-      store.cut(memory, side);
+      store.holdOnHost(others, memory, side);
       opened = true;
       return store;
     } finally {
       if (!opened) {
+        store.resident.close();
         arena.close();
       }
     }
+  }
+
+  /** How many of the batches, from the first on, fit in that many bytes. */
+  private static int fitting(Architecture architecture, List<Batch> batches, Side side, long room) {
+    int count = 0;
+    long tokens = 0;
+    for (Batch batch : batches) {
+      tokens += batch.ids().length;
+      if (bytes(architecture, tokens, side) > room) {
+        break;
+      }
+      count++;
+    }
+    return count;
+  }
+
+  /** Bytes of the batches that don't fit in that many bytes of a device's memory. */
+  static long bytesOnHost(Architecture architecture, List<Batch> batches, Side side, long room) {
+    int onDevice = fitting(architecture, batches, side, room);
+    return bytes(architecture, tokens(batches.subList(onDevice, batches.size())), side);
   }
 
   /** Bytes that the activations of that many tokens take. */
@@ -110,17 +173,33 @@ final class ActivationStore implements AutoCloseable {
     }
   }
 
-  private void cut(MemorySegment memory, Side kept) {
+  private void holdOnDevice(Batch batch, Side kept) {
+    long tokens = batch.ids().length;
+    held.add(
+        new OnDevice(
+            resident.allocate(DType.F32, tokens, architecture.hiddenSize()),
+            kept == Side.KEPT
+                ? Optional.of(resident.allocate(DType.F32, tokens, sideWidth()))
+                : Optional.empty()));
+  }
+
+  private void holdOnHost(List<Batch> others, MemorySegment memory, Side kept) {
     long offset = 0;
-    for (Batch batch : batches) {
+    for (Batch batch : others) {
       long tokens = batch.ids().length;
-      hidden.add(tensor(memory, offset, tokens, hiddenWidth));
-      offset += tokens * hiddenWidth * Float.BYTES;
+      HostTensor hidden = tensor(memory, offset, tokens, architecture.hiddenSize());
+      offset += hidden.data().byteSize();
+      Optional<HostTensor> side = Optional.empty();
       if (kept == Side.KEPT) {
-        side.add(tensor(memory, offset, tokens, sideWidth));
-        offset += tokens * sideWidth * Float.BYTES;
+        side = Optional.of(tensor(memory, offset, tokens, sideWidth()));
+        offset += tokens * sideWidth() * Float.BYTES;
       }
+      held.add(new OnHost(hidden, side));
     }
+  }
+
+  private long sideWidth() {
+    return DecoderLayer.sideWidth(architecture);
   }
 
   private static HostTensor tensor(MemorySegment memory, long offset, long rows, long columns) {
@@ -137,7 +216,11 @@ final class ActivationStore implements AutoCloseable {
    */
   HostTensor hidden(int index) {
     device.synchronize();
-    return hidden.get(index);
+    return switch (held.get(index)) {
+      case OnHost(HostTensor hidden, _) -> hidden;
+      case OnDevice(Tensor hidden, _) ->
+          device.onHost(hidden, Shape.of(hidden.rows(), hidden.columns()), Arena.ofAuto());
+    };
   }
 
   Batch batch(int index) {
@@ -154,14 +237,22 @@ final class ActivationStore implements AutoCloseable {
       this.index = index;
       this.scope = device.openScope();
       Batch batch = batches.get(index);
-      Tensor sideTensor =
-          side.isEmpty()
-              ? scope.allocate(DType.F32, batch.ids().length, sideWidth)
-              : scope.upload(side.get(index));
+      Tensor hidden;
+      Optional<Tensor> side;
+      switch (held.get(index)) {
+        case OnDevice here -> {
+          hidden = here.hidden;
+          side = here.side;
+        }
+        case OnHost there -> {
+          hidden = scope.upload(there.hidden);
+          side = there.side.map(scope::upload);
+        }
+      }
       this.tokens =
           new TokenBatch(
-              scope.upload(hidden.get(index)),
-              sideTensor,
+              hidden,
+              side.orElseGet(() -> scope.allocate(DType.F32, batch.ids().length, sideWidth())),
               scope.ints(batch.positions()),
               batch.starts());
     }
@@ -177,21 +268,20 @@ final class ActivationStore implements AutoCloseable {
 
     /** A copy of the batch that lives as long as the visit; changes to it are lost. */
     TokenBatch scratchCopy() {
-      Tensor copy = scope.allocate(DType.F32, tokens.tokens(), hiddenWidth);
+      Tensor copy = scope.allocate(DType.F32, tokens.tokens(), architecture.hiddenSize());
       device.convert(tokens.hidden(), copy);
-      Tensor sideCopy = scope.allocate(DType.F32, tokens.tokens(), sideWidth);
+      Tensor sideCopy = scope.allocate(DType.F32, tokens.tokens(), sideWidth());
       return new TokenBatch(copy, sideCopy, tokens.positions(), tokens.starts());
     }
 
     @Override
     public void close() {
-      if (!device.sharesHostMemory()) {
-        device.download(tokens.hidden(), hidden.get(index));
-        if (!side.isEmpty()) {
-          device.download(tokens.side(), side.get(index));
+      try (scope) {
+        if (!device.sharesHostMemory() && held.get(index) instanceof OnHost there) {
+          device.download(tokens.hidden(), there.hidden);
+          there.side.ifPresent(side -> device.download(tokens.side(), side));
         }
       }
-      scope.close();
     }
   }
 
@@ -202,6 +292,7 @@ final class ActivationStore implements AutoCloseable {
   @Override
   public void close() {
     device.synchronize();
+    resident.close();
     arena.close();
   }
 }

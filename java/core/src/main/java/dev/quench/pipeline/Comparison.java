@@ -6,8 +6,6 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.Architecture;
-import dev.quench.model.Compute;
-import dev.quench.model.WeightSource;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -33,28 +31,31 @@ public record Comparison(
     double topAgreement,
     List<Double> layerErrors,
     long tokens) {
-  private static final long LOGIT_ROWS = 256;
-
   public Comparison {
     layerErrors = List.copyOf(layerErrors);
   }
 
-  /** Runs both models in lockstep over the same tokens. */
+  /**
+   * Runs both models in lockstep over the same tokens, with inputs quantized where they say so.
+   *
+   * @param other of the same architecture
+   */
   public static Comparison of(
       Device device,
-      Architecture architecture,
-      WeightSource base,
-      WeightSource other,
+      LoadedModel base,
+      LoadedModel other,
       List<Batch> batches,
       Resources resources,
       LayerListener listener,
       Cancellation cancellation) {
+    Architecture architecture = base.architecture();
     try (ActivationStore baseStore = open(device, architecture, batches, resources);
         ActivationStore otherStore = open(device, architecture, batches, resources);
         ForwardPass basePass =
-            new ForwardPass(Compute.exact(device), architecture, base, baseStore);
+            new ForwardPass(base.compute(device), architecture, base.weights(device), baseStore);
         ForwardPass otherPass =
-            new ForwardPass(Compute.exact(device), architecture, other, otherStore)) {
+            new ForwardPass(
+                other.compute(device), architecture, other.weights(device), otherStore)) {
       basePass.embed();
       otherPass.embed();
       List<Double> layerErrors = new ArrayList<>();
@@ -78,7 +79,12 @@ public record Comparison(
   private static ActivationStore open(
       Device device, Architecture architecture, List<Batch> batches, Resources resources) {
     return ActivationStore.open(
-        device, architecture, batches, ActivationStore.Side.TRANSIENT, resources);
+        device,
+        architecture,
+        batches,
+        ActivationStore.Side.TRANSIENT,
+        resources,
+        ActivationStore.roomOnDevice(device, architecture, batches, 2));
   }
 
   private static double relativeError(ActivationStore base, ActivationStore other) {
@@ -127,8 +133,8 @@ public record Comparison(
         try (ActivationStore.Visit baseVisit = baseStore.visit(b);
             ActivationStore.Visit otherVisit = otherStore.visit(b)) {
           long tokens = baseVisit.tokens().tokens();
-          for (long from = 0; from < tokens; from += LOGIT_ROWS) {
-            long rows = Math.min(LOGIT_ROWS, tokens - from);
+          for (long from = 0; from < tokens; from += WorkingMemory.LOGIT_ROWS) {
+            long rows = Math.min(WorkingMemory.LOGIT_ROWS, tokens - from);
             try (Arena arena = Arena.ofShared()) {
               MemorySegment l0 =
                   logits(device, baseHead, baseVisit.tokens().hidden().rows(from, rows), arena);

@@ -16,6 +16,7 @@ import dev.quench.format.WeightLayout;
 import dev.quench.model.Architecture;
 import dev.quench.model.Compute;
 import dev.quench.model.DecoderLayer;
+import dev.quench.model.LayerWeights;
 import dev.quench.model.OutputProjection;
 import dev.quench.model.WeightSource;
 import dev.quench.progress.ProgressEvent;
@@ -41,6 +42,7 @@ public final class Compressor {
   private final CompressionPlan plan;
   private final ProgressListener listener;
   private final Cancellation cancellation;
+  private final WeightSource originals;
   private final List<ModuleReport> reports = new ArrayList<>();
   private final LayerClock clock = new LayerClock();
 
@@ -58,6 +60,7 @@ public final class Compressor {
     this.plan = plan;
     this.listener = listener;
     this.cancellation = cancellation;
+    this.originals = new StoredWeights(device, plan.checkpoint(), Map.of());
   }
 
   /**
@@ -139,7 +142,7 @@ public final class Compressor {
               new ForwardPass(
                   new Compute(device, request.activations()),
                   plan.architecture(),
-                  originals(),
+                  originals,
                   store)) {
         forward.embed();
         replay(done, writer, forward);
@@ -175,11 +178,13 @@ public final class Compressor {
         request.propagation() == Propagation.STEP
             ? ActivationStore.Side.KEPT
             : ActivationStore.Side.TRANSIENT;
-    return ActivationStore.open(device, plan.architecture(), batches, side, request.resources());
-  }
-
-  private WeightSource originals() {
-    return new StoredWeights(device, plan.checkpoint(), Map.of());
+    return ActivationStore.open(
+        device,
+        plan.architecture(),
+        batches,
+        side,
+        request.resources(),
+        WorkingMemory.roomForActivations(device, PlanEstimate.working(plan, batches, device)));
   }
 
   /** Takes over what an earlier run finished; returns the number of layers. */
@@ -250,8 +255,11 @@ public final class Compressor {
     LayerCompressor compressor = layerCompressor(writer, store, layerReports);
     try (Scope scope = device.openScope()) {
       boolean last = index == architecture.layers() - 1 && !headNeedsCalibration();
-      compressor.compress(
-          layer.steps(forward.compute(), forward.rotary()), layer.load(originals(), scope), last);
+      LayerWeights weights = layer.load(originals, scope);
+      if (index + 1 < architecture.layers()) {
+        originals.prefetch(architecture.layer(index + 1).tensors());
+      }
+      compressor.compress(layer.steps(forward.compute(), forward.rotary()), weights, last);
     }
     for (TensorInfo tensor : plan.copied()) {
       if (tensor.name().startsWith(layer.prefix())) {
@@ -293,7 +301,7 @@ public final class Compressor {
     OutputProjection head = new OutputProjection(plan.architecture());
     try (Scope scope = device.openScope()) {
       layerCompressor(writer, store, reports)
-          .compress(List.of(head.step(forward.compute())), head.load(originals(), scope), true);
+          .compress(List.of(head.step(forward.compute())), head.load(originals, scope), true);
     }
   }
 

@@ -71,7 +71,11 @@ final class ForwardPass implements AutoCloseable {
   void layer(int index) {
     try (Scope layerScope = device.openScope()) {
       DecoderLayer layer = architecture.layer(index);
-      layer(layer, layer.load(source, layerScope));
+      LayerWeights weights = layer.load(source, layerScope);
+      if (index + 1 < architecture.layers()) {
+        source.prefetch(architecture.layer(index + 1).tensors());
+      }
+      layer(layer, weights);
     }
   }
 

@@ -204,6 +204,19 @@ final class LayerCompressor {
     }
   }
 
+  /**
+   * The weight as it is stored. Where that would have to be copied to the device once more, it is
+   * made of the values that are there, which are the same: F32 holds every BF16 and F16.
+   */
+  private Tensor original(HostTensor stored, Tensor weight, Scope scope) {
+    if (device.sharesHostMemory()) {
+      return scope.upload(stored);
+    }
+    Tensor original = scope.allocate(stored.dtype(), weight.rows(), weight.columns());
+    device.convert(weight, original);
+    return original;
+  }
+
   private void solve(ModulePlan plan, Tensor weight, Optional<Gptq> gptq, long start) {
     String module = plan.linear().name();
     QuantizationArgs args = plan.weights();
@@ -211,7 +224,7 @@ final class LayerCompressor {
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
       HostTensor stored = originals.read(plan.linear().weight(), arena);
-      Tensor original = scope.upload(stored);
+      Tensor original = original(stored, weight, scope);
       QuantizedWeight result;
       double loss = Double.NaN;
       if (gptq.isPresent()) {

@@ -6,8 +6,6 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.Architecture;
-import dev.quench.model.Compute;
-import dev.quench.model.WeightSource;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -24,30 +22,28 @@ import java.util.List;
  * @param predicted tokens that were predicted: all but the first of each row
  */
 public record Perplexity(double negativeLogLikelihood, long predicted) {
-  /** Rows of logits that are in memory at a time. */
-  private static final long LOGIT_ROWS = 256;
-
   public double value() {
     return Math.exp(negativeLogLikelihood / predicted);
   }
 
   /**
-   * Runs a model over token rows, layer by layer.
+   * Runs a model over token rows, layer by layer, with its inputs quantized where it says so.
    *
    * @param resources memory limit and spill folder for the activations
    */
   public static Perplexity of(
       Device device,
-      Architecture architecture,
-      WeightSource source,
+      LoadedModel model,
       List<Batch> batches,
       Resources resources,
       LayerListener listener,
       Cancellation cancellation) {
+    Architecture architecture = model.architecture();
     try (ActivationStore store =
             ActivationStore.open(
                 device, architecture, batches, ActivationStore.Side.TRANSIENT, resources);
-        ForwardPass forward = new ForwardPass(Compute.exact(device), architecture, source, store)) {
+        ForwardPass forward =
+            new ForwardPass(model.compute(device), architecture, model.weights(device), store)) {
       forward.embed();
       for (int i = 0; i < architecture.layers(); i++) {
         cancellation.throwIfRequested();
@@ -63,13 +59,13 @@ public record Perplexity(double negativeLogLikelihood, long predicted) {
     long predicted = 0;
     try (ForwardPass.Head head = forward.head();
         Arena arena = Arena.ofConfined()) {
-      MemorySegment scores = arena.allocate(LOGIT_ROWS * Float.BYTES, 64);
+      MemorySegment scores = arena.allocate(WorkingMemory.LOGIT_ROWS * Float.BYTES, 64);
       for (int b = 0; b < store.batches(); b++) {
         Batch batch = store.batch(b);
         try (ActivationStore.Visit visit = store.visit(b)) {
           long tokens = visit.tokens().tokens();
-          for (long from = 0; from < tokens; from += LOGIT_ROWS) {
-            long rows = Math.min(LOGIT_ROWS, tokens - from);
+          for (long from = 0; from < tokens; from += WorkingMemory.LOGIT_ROWS) {
+            long rows = Math.min(WorkingMemory.LOGIT_ROWS, tokens - from);
             int[] targets = targets(batch, from, rows);
             try (Scope work = device.openScope()) {
               Tensor logits = head.logits(visit.tokens().hidden().rows(from, rows), work);

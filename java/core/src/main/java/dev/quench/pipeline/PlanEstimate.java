@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalLong;
 
 /**
  * What a compression takes, known before it starts.
@@ -23,6 +24,7 @@ import java.util.Locale;
  * @param tokens of calibration
  * @param flops of the forward pass, the Hessians and the solver
  * @param memoryBytes that are resident at the peak, without the Java heap
+ * @param deviceBytes of the device's own memory, at the least; 0 if it works in the host's
  * @param spillBytes of a temporary file for activations, if they don't fit in memory
  * @param seconds at the rate that this machine multiplies matrices with; a rough figure
  */
@@ -32,6 +34,7 @@ public record PlanEstimate(
     long tokens,
     double flops,
     long memoryBytes,
+    long deviceBytes,
     long spillBytes,
     double seconds) {
   /**
@@ -61,6 +64,7 @@ public record PlanEstimate(
           0,
           0,
           2 * largest,
+          device.memoryLimit().isPresent() ? 3 * largest : 0,
           0,
           (inputBytes + outputBytes) / ROUNDING_BYTES_PER_SECOND);
     }
@@ -69,7 +73,10 @@ public record PlanEstimate(
         request.propagation() == Propagation.STEP
             ? ActivationStore.Side.KEPT
             : ActivationStore.Side.TRANSIENT;
-    long activations = ActivationStore.bytes(architecture, tokens, side);
+    boolean ownMemory = device.memoryLimit().isPresent();
+    long working = working(plan, batches, device);
+    long room = WorkingMemory.roomForActivations(device, working);
+    long activations = ActivationStore.bytesOnHost(architecture, batches, side, room);
     boolean spilled = activations > request.resources().activationMemory();
     double flops = flops(plan, request, batches);
     return new PlanEstimate(
@@ -77,31 +84,20 @@ public record PlanEstimate(
         outputBytes,
         tokens,
         flops,
-        working(architecture, request.batchTokens()) + (spilled ? 0 : activations),
+        (ownMemory ? 0 : working) + (spilled ? 0 : activations),
+        ownMemory ? working : 0,
         spilled ? activations : 0,
         flops / (EFFICIENCY * rate(device)));
   }
 
-  /**
-   * One layer as F32 and as it is stored, its largest Hessian with its factor, and a batch's
-   * intermediate tensors.
-   */
-  private static long working(Architecture architecture, int batchTokens) {
-    long layer = 0;
-    long widest = 0;
-    long largest = 0;
-    for (LinearSpec linear : architecture.layer(0).linears()) {
-      layer += linear.outFeatures() * linear.inFeatures();
-      widest = Math.max(widest, linear.inFeatures());
-      largest = Math.max(largest, linear.outFeatures() * linear.inFeatures());
-    }
-    long hessians = 2 * widest * widest * Float.BYTES;
-    long solver = 4 * largest * Float.BYTES;
-    long batch =
-        (long) batchTokens
-            * (2L * architecture.hiddenSize() + 2L * architecture.intermediateSize())
-            * Float.BYTES;
-    return layer * Float.BYTES + hessians + solver + batch;
+  /** Of the layers, and of the output projection if it is compressed. */
+  static long working(CompressionPlan plan, List<Batch> batches, Device device) {
+    boolean ownMemory = device.memoryLimit().isPresent();
+    Architecture architecture = plan.architecture();
+    long longest = batches.stream().mapToLong(batch -> batch.ids().length).max().orElse(0);
+    long layer = WorkingMemory.ofLayer(architecture, longest, ownMemory);
+    boolean head = plan.modules().containsKey(architecture.head().name());
+    return head ? Math.max(layer, WorkingMemory.ofHead(architecture)) : layer;
   }
 
   private static double flops(CompressionPlan plan, CompressRequest request, List<Batch> batches) {
@@ -140,11 +136,23 @@ public record PlanEstimate(
 
   /** Floating point operations a second of a matrix product of a typical size. */
   private static double rate(Device device) {
-    int n = 768;
+    if (device.memoryLimit().isEmpty()) {
+      return rate(device, 768);
+    }
+    // Small products don't fill a large device; what a slow one would take seconds for isn't tried.
+    double rate = rate(device, 256);
+    for (int n = 512; n <= 8192 && 2.0 * n * n * n < 0.05 * rate; n *= 2) {
+      rate = Math.max(rate, rate(device, n));
+    }
+    return rate;
+  }
+
+  private static double rate(Device device, int n) {
     try (Scope scope = device.openScope()) {
       Tensor a = scope.zeros(DType.F32, n, n);
       Tensor b = scope.zeros(DType.F32, n, n);
       Tensor c = scope.zeros(DType.F32, n, n);
+      device.synchronize();
       double best = Double.MAX_VALUE;
       for (int i = 0; i < 4; i++) {
         long start = System.nanoTime();
@@ -159,10 +167,11 @@ public record PlanEstimate(
   /**
    * Refuses what can't fit.
    *
-   * @throws InvalidInputException if the disk or the memory is too small; the message says by how
+   * @param deviceMemory what the device may take of its own memory
+   * @throws InvalidInputException if the disk or a memory is too small; the message says by how
    *     much
    */
-  public void requireRoom(Path output, long machineMemory) {
+  public void requireRoom(Path output, long machineMemory, OptionalLong deviceMemory) {
     try {
       Path existing = output.toAbsolutePath();
       while (!Files.exists(existing) && existing.getParent() != null) {
@@ -181,6 +190,11 @@ public record PlanEstimate(
       throw new InvalidInputException(
           "this needs about %,d bytes of memory, and the machine has %,d; use fewer samples, smaller --batch-tokens, or a smaller --activation-memory."
               .formatted(memoryBytes, machineMemory));
+    }
+    if (deviceMemory.isPresent() && deviceBytes > deviceMemory.getAsLong()) {
+      throw new InvalidInputException(
+          "this needs about %,d bytes of GPU memory, and %,d may be used; use smaller --batch-tokens, a larger --gpu-memory, or --device cpu."
+              .formatted(deviceBytes, deviceMemory.getAsLong()));
     }
   }
 

@@ -68,6 +68,8 @@ final class AllocationTest {
     return List.of(
         new Job("add", d -> d.add(x, y)),
         new Job("addRow", d -> d.addRow(row, y)),
+        new Job("hadamard of 64", d -> d.hadamard(y, 64)),
+        new Job("hadamard of 576", d -> d.hadamard(y, 576)),
         new Job("rmsNorm", d -> d.rmsNorm(x, row, 1e-5f, y)),
         new Job("rope", d -> d.rope(y, 64, index, angles, angles)),
         new Job("attention", 9L * ROWS * ROWS / 2, d -> d.attention(x, x, x, spec, starts, y)),

@@ -36,8 +36,9 @@ import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.FieldSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Every operation of every device against {@link ReferenceDevice}, named as the operation is. Exact
@@ -45,8 +46,11 @@ import org.junit.jupiter.params.provider.FieldSource;
  * and products in F32, whose unit roundoff is u = 2⁻²⁴; γ(n) = n·u / (1 − n·u) bounds n roundings
  * (Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapter 3). One u in each of them
  * is the reference's own rounding.
+ *
+ * <p>A subclass names the devices.
  */
-final class DeviceParityTest {
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+abstract class DeviceParityTest {
   record Subject(String name, Supplier<Device> open) {
     @Override
     public String toString() {
@@ -54,11 +58,7 @@ final class DeviceParityTest {
     }
   }
 
-  /** Another device is one line. */
-  static final List<Subject> DEVICES =
-      List.of(
-          new Subject("CPU, 1 thread", () -> new CpuDevice(1)),
-          new Subject("CPU, 2 threads", () -> new CpuDevice(2)));
+  abstract List<Subject> devices();
 
   private static final double U = 0x1p-24;
 
@@ -104,7 +104,7 @@ final class DeviceParityTest {
   // ---- moving
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void convert(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -154,7 +154,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void transpose(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -180,7 +180,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gatherRows(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -202,7 +202,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gatherSymmetric(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 7, 33, 137, 300}) {
@@ -242,7 +242,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void diagonal(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 7, 33, 300}) {
@@ -253,7 +253,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void setDiagonal(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 7, 33, 300}) {
@@ -267,7 +267,7 @@ final class DeviceParityTest {
   // ---- matrix products
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gemm(Subject subject) {
     int[][] sizes = {
       {1, 1, 1},
@@ -313,34 +313,48 @@ final class DeviceParityTest {
         c);
   }
 
+  /**
+   * The products of all tokens and their sum, in any order. Tensor cores cut off instead of
+   * rounding, which costs up to two units, but they add the products of several tokens at once, and
+   * first the small ones of numbers that are split: one more unit for those, and for their sum.
+   * Then the sum with h, and the reference.
+   */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void syrk(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] size :
           new int[][] {{1, 1}, {7, 33}, {300, 7}, {33, 137}, {128, 128}, {1100, 65}}) {
-        int tokens = size[0];
-        int n = size[1];
-        Operand x = floats(F32, tokens, n, Kind.PLAIN, 1);
-        Operand h = floats(F32, n, n, Kind.PLAIN, 2).inPlace();
-        double[][] magnitudes = absolute(x.doubles());
-        double[][] sums = product(Matrices.transpose(magnitudes), magnitudes);
-        parity.within(
-            "syrk " + tokens + " " + n,
-            1,
-            (i, j) ->
-                j > i
-                    ? Double.POSITIVE_INFINITY // unspecified
-                    : gamma(tokens + 2) * (sums[i][j] + Math.abs(h.get(i, j))),
-            (d, t) -> d.syrk(t[0], t[1]),
-            x,
-            h);
+        for (DType dtype : List.of(F32, BF16)) {
+          syrk(parity, floats(dtype, size[0], size[1], Kind.PLAIN, 1));
+        }
+        // What fits into two or one of the parts that a device may cut numbers into.
+        syrk(parity, floats(F32, size[0], size[1], i -> (i * 37 % 4001 - 2000) * 0x1p-9));
+        syrk(parity, floats(F32, size[0], size[1], Kind.TIES, 3));
       }
     }
   }
 
+  private static void syrk(Parity parity, Operand x) {
+    int tokens = x.rows();
+    int n = x.columns();
+    Operand h = floats(F32, n, n, Kind.PLAIN, 2).inPlace();
+    double[][] magnitudes = absolute(x.doubles());
+    double[][] sums = product(Matrices.transpose(magnitudes), magnitudes);
+    parity.within(
+        "syrk of " + x,
+        1,
+        (i, j) ->
+            j > i
+                ? Double.POSITIVE_INFINITY // unspecified
+                : gamma(tokens + 4) * (sums[i][j] + Math.abs(h.get(i, j))),
+        (d, t) -> d.syrk(t[0], t[1]),
+        x,
+        h);
+  }
+
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void reverseCholesky(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 2, 7, 33, 64, 65, 137, 300}) {
@@ -423,10 +437,11 @@ final class DeviceParityTest {
 
   /**
    * Let M = |U||R|. Substitution is off by γ·M|U|; multiplying a panel by the inverse of its
-   * diagonal block, which was found in the same way, by another factor M for each level of blocks.
+   * diagonal block, which was found in the same way, by another factor M for each level of blocks:
+   * up to three, since 64·2³ is more than the largest size.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void invertUpper(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int n : new int[] {1, 2, 7, 33, 64, 65, 137, 300}) {
@@ -437,13 +452,59 @@ final class DeviceParityTest {
         double[][] one = product(m, u);
         double[][] two = product(m, one);
         double[][] three = product(m, two);
+        double[][] four = product(m, three);
         parity.within(
             "n " + n,
             0,
-            (i, j) -> j < i ? 0 : gamma(2 * n + 6) * (one[i][j] + two[i][j] + three[i][j]),
+            (i, j) ->
+                j < i ? 0 : gamma(2 * n + 6) * (one[i][j] + two[i][j] + three[i][j] + four[i][j]),
             (d, t) -> d.invertUpper(t[0]),
             r.inPlace());
       }
+    }
+  }
+
+  // ---- rotations
+
+  /**
+   * A sum for each power of two, a sum over the base, the factor and its rounding; the reference.
+   */
+  @ParameterizedTest
+  @MethodSource("devices")
+  void hadamard(Subject subject) {
+    int[] sizes = {
+      1, 2, 4, 8, 16, 32, 64, 128, 512, 2048, 12, 20, 28, 36, 24, 40, 112, 144, 640, 768
+    };
+    try (Parity parity = new Parity(subject.open)) {
+      for (int size : sizes) {
+        hadamard(parity, 3, size, size);
+        hadamard(parity, 2, 3 * size, size);
+      }
+      hadamard(parity, 130, 128, 64);
+      // Rows of models.
+      hadamard(parity, 1, 8192, 8192);
+      hadamard(parity, 2, 14336, 14336);
+    }
+  }
+
+  private static void hadamard(Parity parity, int rows, int columns, int size) {
+    HadamardMatrix matrix = HadamardMatrix.of(size);
+    for (Kind kind : List.of(Kind.PLAIN, Kind.ZEROS)) {
+      Operand x = floats(F32, rows, columns, kind, size).inPlace();
+      double[][] sums = new double[rows][columns / size];
+      for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < columns; c++) {
+          sums[r][c / size] += Math.abs(x.get(r, c));
+        }
+      }
+      parity.within(
+          "hadamard " + size + " of " + x + " " + kind,
+          0,
+          (r, c) ->
+              gamma(matrix.log2() + matrix.base() + 3) * sums[r][c / size] / Math.sqrt(size)
+                  + 2 * TINY,
+          (d, t) -> d.hadamard(t[0], size),
+          x);
     }
   }
 
@@ -528,7 +589,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void observe(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] block : new int[][] {{1, 32}, {1, 300}, {5, 33}, {440, 301}, {33, 1}}) {
@@ -549,7 +610,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void quantizationParameters(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -583,7 +644,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void quantize(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -646,7 +707,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void quantizeToNearest(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -680,7 +741,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void dequantize(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
@@ -703,7 +764,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void pack(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -720,7 +781,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void unpack(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -739,7 +800,7 @@ final class DeviceParityTest {
   // ---- solvers
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gptqBlock(Subject subject) {
     List<QuantizationArgs> formats =
         List.of(
@@ -795,7 +856,7 @@ final class DeviceParityTest {
   // ---- model
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void add(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -811,7 +872,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void round(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -828,7 +889,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void scaleColumns(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -844,7 +905,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void addRow(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -863,7 +924,7 @@ final class DeviceParityTest {
    * The root halves the error of the mean of n squares; epsilon, root, quotient and two products.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void rmsNorm(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -889,7 +950,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void rope(Subject subject) {
     // Heads, their columns, the columns that turn.
     int[][] sizes = {{1, 2, 2}, {3, 14, 14}, {2, 64, 64}, {2, 66, 32}, {5, 128, 128}, {4, 37, 14}};
@@ -927,7 +988,7 @@ final class DeviceParityTest {
   }
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void attention(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       attention(parity, new AttentionSpec(1, 1, 1, 1), 0, 1);
@@ -1016,7 +1077,7 @@ final class DeviceParityTest {
    * result may be 0 instead of x·e^x, which is less than 89·2⁻¹²⁸ there.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void gatedActivation(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
@@ -1063,7 +1124,7 @@ final class DeviceParityTest {
    * more; the logarithm by that, absolutely, and by 4u of itself; then two sums.
    */
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void logProbability(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : new int[][] {{1, 1}, {3, 7}, {5, 33}, {33, 137}, {7, 300}, {3, 5003}}) {
@@ -1137,6 +1198,8 @@ final class DeviceParityTest {
             new Job((d, t) -> d.gemm(1, t[0], true, t[0], false, 1, t[1]), x, square),
             new Job((d, t) -> d.gemm(1, t[0], false, t[1], true, 0, t[2]), x, square, y),
             new Job((d, t) -> d.syrk(t[0], t[1]), x, square),
+            new Job((d, t) -> d.syrk(t[0], t[1]), floats(BF16, 700, 413, Kind.PLAIN, 4), square),
+            new Job((d, t) -> d.hadamard(t[0], 96), floats(F32, 700, 384, Kind.PLAIN, 5).inPlace()),
             new Job(
                 (d, t) -> {
                   d.reverseCholesky(t[0]);

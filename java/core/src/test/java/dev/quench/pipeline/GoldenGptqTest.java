@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class GoldenGptqTest {
   /**
    * What llm-compressor made, and its relative logits error over the calibration rows: what {@link
-   * Comparison} says of that checkpoint, which dequantizes weights and leaves activations alone.
+   * Comparison} says of that checkpoint with its inputs left alone, so that it is the weights' own.
    */
   enum Case {
     W4A16("gptq-w4a16", "W4A16", 4, 0.118357),
@@ -132,12 +132,11 @@ class GoldenGptqTest {
 
   private double logitsError(Device device, Path checkpoint) {
     LoadedModel base = LoadedModel.open(Golden.BASE);
-    LoadedModel other = LoadedModel.open(checkpoint);
+    LoadedModel other = LoadedModel.open(checkpoint).withExactInputs();
     return Comparison.of(
             device,
-            base.architecture(),
-            base.weights(device),
-            other.weights(device),
+            base,
+            other,
             Batch.of(Golden.calibration().rows(), 256),
             Golden.resources(checkpoint),
             (index, total) -> {},
