@@ -102,6 +102,11 @@ abstract class DelegatingDevice implements Device {
   }
 
   @Override
+  public void hadamard(Tensor x, long size) {
+    device.hadamard(x, size);
+  }
+
+  @Override
   public void observe(Tensor x, long blockRows, long blockColumns, Tensor min, Tensor max) {
     device.observe(x, blockRows, blockColumns, min, max);
   }
