@@ -93,6 +93,14 @@ public final class CudaDevice implements Device {
     }
   }
 
+  Kernels kernels() {
+    return kernels;
+  }
+
+  CudaMemory memory() {
+    return memory;
+  }
+
   @Override
   public String description() {
     return context.properties().toString();
