@@ -139,10 +139,15 @@ public record PlanEstimate(
     if (device.memoryLimit().isEmpty()) {
       return rate(device, 768);
     }
-    // Small products don't fill a large device; what a slow one would take seconds for isn't tried.
-    double rate = rate(device, 256);
-    for (int n = 512; n <= 8192 && 2.0 * n * n * n < 0.05 * rate; n *= 2) {
-      rate = Math.max(rate, rate(device, n));
+    // Small products don't fill a large device; what a slow one would take seconds for, or what
+    // doesn't fit, isn't tried.
+    double rate = 0;
+    double seconds = 0;
+    long room = device.memoryLimit().getAsLong() / 2;
+    for (int n = 64; n <= 8192 && seconds < 0.01 && 3L * n * n * Float.BYTES <= room; n *= 2) {
+      double measured = rate(device, n);
+      rate = Math.max(rate, measured);
+      seconds = 2.0 * n * n * n / measured;
     }
     return rate;
   }
