@@ -142,26 +142,46 @@ public final class CpuDevice implements Device {
 
   @Override
   public void quantizationParameters(
-      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
-    quantization.quantizationParameters(min, max, args, scale, zeroPoint);
+      Tensor min,
+      Tensor max,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint) {
+    quantization.quantizationParameters(min, max, args, globalScale, scale, zeroPoint);
   }
 
   @Override
   public void quantize(
-      Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
-    quantization.quantize(x, scale, zeroPoint, args, codes);
+      Tensor x,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor codes) {
+    quantization.quantize(x, scale, zeroPoint, args, globalScale, codes);
   }
 
   @Override
   public void quantizeToNearest(
-      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
-    quantization.quantizeToNearest(x, args, scale, zeroPoint, codes);
+      Tensor x,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint,
+      Tensor codes) {
+    quantization.quantizeToNearest(x, args, globalScale, scale, zeroPoint, codes);
   }
 
   @Override
   public void dequantize(
-      Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
-    quantization.dequantize(codes, scale, zeroPoint, args, x);
+      Tensor codes,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor x) {
+    quantization.dequantize(codes, scale, zeroPoint, args, globalScale, x);
   }
 
   @Override

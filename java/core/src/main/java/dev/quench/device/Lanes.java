@@ -211,6 +211,27 @@ final class Lanes {
     }
   }
 
+  /**
+   * E2M1 codes of {@code clamp(value, −6, 6)} as {@code Float4E2M1.fromFloat} has them. Below 2
+   * codes are steps of ½, up to 4 of 1, then of 2; of the three counts the right one is the
+   * smallest. NaN counts as 0.
+   *
+   * @param bits of the values
+   */
+  static void toE2m1(float[] values, int[] bits, int[] codes, int count) {
+    for (int i = 0; i < count; i++) {
+      float magnitude = Math.min(Math.abs(values[i]), 6f);
+      int halves = (int) ((magnitude * 2 + ROUND) - ROUND);
+      int ones = (int) ((magnitude + ROUND) - ROUND) + 2;
+      int twos = (int) ((magnitude * 0.5f + ROUND) - ROUND) + 4;
+      int value = bits[i];
+      int notZero = -(value & 0x7FFFFFFF);
+      int number = (value & 0x7FFFFFFF) - (INFINITY + 1);
+      int sign = value & notZero & number;
+      codes[i] = Math.min(halves, Math.min(ones, twos)) | ((sign >>> 28) & 8);
+    }
+  }
+
   /** {@code words = lower | upper << bits}, of the lowest bits of both. */
   static void join(int[] lower, int[] upper, int bits, int[] words, int count) {
     int mask = (1 << bits) - 1;

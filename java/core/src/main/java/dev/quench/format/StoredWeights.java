@@ -89,7 +89,13 @@ public final class StoredWeights implements WeightSource {
     }
     QuantizedWeight weight =
         new WeightDecoder(device).decode(layout, part -> expected(layout, part, arena), staging);
-    device.dequantize(weight.codes(), weight.scale(), weight.zeroPoint(), weight.args(), target);
+    device.dequantize(
+        weight.codes(),
+        weight.scale(),
+        weight.zeroPoint(),
+        weight.args(),
+        weight.globalScale(),
+        target);
   }
 
   private HostTensor expected(WeightLayout layout, String name, Arena arena) {

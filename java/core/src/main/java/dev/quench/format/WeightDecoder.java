@@ -4,6 +4,7 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.modifier.QuantizedWeight;
+import dev.quench.quantization.GlobalScale;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.util.function.Function;
@@ -28,8 +29,15 @@ public final class WeightDecoder {
       codes = scope.allocate(DType.I8, layout.rows(), layout.columns());
       device.unpack(stored, layout.args().numBits(), codes);
     }
-    Tensor scale = scope.upload(read.apply(layout.scaleName()));
-    return new QuantizedWeight(layout.args(), codes, scale, zeroPoint(layout, read, scope));
+    HostTensor scale = read.apply(layout.scaleName()).reinterpret(layout.deviceScaleDtype());
+    return new QuantizedWeight(
+        layout.args(),
+        codes,
+        scope.upload(scale),
+        zeroPoint(layout, read, scope),
+        layout.hasGlobalScale()
+            ? read.apply(layout.globalScaleName()).floatAt(0)
+            : GlobalScale.NONE);
   }
 
   private Tensor zeroPoint(WeightLayout layout, Function<String, HostTensor> read, Scope scope) {

@@ -21,7 +21,7 @@ public final class WeightEncoder {
   }
 
   /**
-   * @param weight its codes are I8 or F8_E4M3, or, of a packed format, already packed I32
+   * @param weight if the format is packed, its codes may be packed already
    * @param original what it was made of
    * @throws dev.quench.InvalidInputException if a scale isn't finite, because the original isn't
    */
@@ -34,8 +34,11 @@ public final class WeightEncoder {
         if (output.name().equals(layout.codesName())) {
           device.download(codes(weight, layout, scope), host);
         } else if (output.name().equals(layout.scaleName())) {
-          device.download(weight.scale(), host);
-          FiniteCheck.requireFinite(host, original, layout);
+          HostTensor scale = host.reinterpret(layout.deviceScaleDtype());
+          device.download(weight.scale(), scale);
+          FiniteCheck.requireFinite(scale, original, layout);
+        } else if (output.name().equals(layout.globalScaleName())) {
+          host.data().setAtIndex(ValueLayout.JAVA_FLOAT, 0, weight.globalScale());
         } else if (output.name().equals(layout.zeroPointName())) {
           device.download(zeroPoint(weight, layout, scope), host);
         } else {
@@ -48,10 +51,10 @@ public final class WeightEncoder {
   }
 
   private Tensor codes(QuantizedWeight weight, WeightLayout layout, Scope scope) {
-    if (!layout.packed() || weight.codes().dtype() == DType.I32) {
+    if (weight.codes().dtype() == layout.codesDtype()) {
       return weight.codes();
     }
-    Tensor packed = scope.allocate(DType.I32, layout.rows(), layout.packedColumns());
+    Tensor packed = scope.allocate(layout.codesDtype(), layout.rows(), layout.codesColumns());
     device.pack(weight.codes(), layout.args().numBits(), packed);
     return packed;
   }

@@ -57,6 +57,7 @@ public record CompressionPlan(
     SchemeAssignment assignment =
         SchemeAssignment.assign(request.recipe(), moduleTree(architecture, linears));
     Map<String, ModulePlan> modules = modulePlans(checkpoint, architecture, linears, assignment);
+    requireSharedScales(linears.keySet(), modules);
 
     List<TensorInfo> copied = new ArrayList<>();
     List<OutputTensor> outputs = new ArrayList<>();
@@ -166,6 +167,9 @@ public record CompressionPlan(
                 .formatted(weight.name(), weight.file(), weight.dtype()));
       }
       QuantizationArgs args = assigned.scheme().weights().get();
+      if (assigned.modifier() instanceof GptqSpec) {
+        SchemeChecks.requireGptq(args, name);
+      }
       SchemeChecks.checkFits(args, name, linear.outFeatures(), linear.inFeatures());
       WeightLayout layout =
           new WeightLayout(
@@ -178,6 +182,32 @@ public record CompressionPlan(
       modules.put(name, new ModulePlan(linear, assigned.modifier(), args, layout));
     }
     return modules;
+  }
+
+  /**
+   * @throws InvalidInputException if a module has a global scale, which those that runtimes join
+   *     with it must share, but one of them has none
+   */
+  private static void requireSharedScales(Set<String> linears, Map<String, ModulePlan> modules) {
+    FusedModules.sets(linears)
+        .forEach(
+            (name, set) -> {
+              if (!hasGlobalScale(modules, name)) {
+                return;
+              }
+              for (String other : set) {
+                if (!hasGlobalScale(modules, other)) {
+                  throw new InvalidInputException(
+                      "%s is to be NVFP4 and %s isn't, but runtimes join the two to one matrix with one global scale; give both the same scheme."
+                          .formatted(name, other));
+                }
+              }
+            });
+  }
+
+  private static boolean hasGlobalScale(Map<String, ModulePlan> modules, String name) {
+    ModulePlan module = modules.get(name);
+    return module != null && module.layout().hasGlobalScale();
   }
 
   static String moduleOf(String tensor) {

@@ -60,13 +60,14 @@ final class DataFreeCompression {
 
   private void roundAll(Consumer<ModuleReport> reports) {
     WeightEncoder encoder = new WeightEncoder(device, writer::write);
+    GlobalScales globalScales = new GlobalScales(device, plan.checkpoint(), plan.modules());
     int layers = plan.architecture().layers();
     long begin = System.nanoTime();
     int layer = -1;
     for (ModulePlan module : plan.modules().values()) {
       cancellation.throwIfRequested();
       long start = System.nanoTime();
-      round(module, encoder);
+      round(module, globalScales.of(module), encoder);
       double seconds = (System.nanoTime() - start) / 1e9;
       reports.accept(
           new ModuleReport(module.linear().name(), "rtn", Double.NaN, 0, false, seconds));
@@ -91,7 +92,7 @@ final class DataFreeCompression {
     return from;
   }
 
-  private void round(ModulePlan module, WeightEncoder encoder) {
+  private void round(ModulePlan module, float globalScale, WeightEncoder encoder) {
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
       HostTensor original = plan.checkpoint().read(module.linear().weight(), arena);
@@ -99,8 +100,8 @@ final class DataFreeCompression {
       WeightLayout layout = module.layout();
       QuantizedWeight result =
           layout.packed()
-              ? Rtn.solvePacked(device, weight, module.weights(), scope)
-              : Rtn.solve(device, weight, module.weights(), scope);
+              ? Rtn.solvePacked(device, weight, module.weights(), globalScale, scope)
+              : Rtn.solve(device, weight, module.weights(), globalScale, scope);
       encoder.encode(result, layout, original);
       device.synchronize();
     }

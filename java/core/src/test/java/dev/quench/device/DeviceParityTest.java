@@ -13,14 +13,16 @@ import static dev.quench.tensor.DType.F32;
 import static dev.quench.tensor.DType.F8_E4M3;
 import static dev.quench.tensor.DType.I32;
 import static dev.quench.tensor.DType.I8;
+import static dev.quench.tensor.DType.U8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quench.device.Operand.Kind;
 import dev.quench.quantization.BitPacking;
+import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Strategy;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationArgsReader;
+import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
@@ -29,6 +31,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -472,7 +475,26 @@ final class DeviceParityTest {
     formats.add(args("type", "float", "strategy", "channel"));
     formats.add(args("type", "float", "strategy", "tensor"));
     formats.add(args("type", "float", "block_structure", List.of(5, 33)));
+    formats.add(NVFP4);
+    formats.add(MXFP4);
+    formats.add(args("type", "float", "group_size", 32, "scale_dtype", "uint8"));
     return formats;
+  }
+
+  private static final QuantizationArgs NVFP4 =
+      args(
+          "type", "float",
+          "num_bits", 4,
+          "strategy", "tensor_group",
+          "group_size", 16,
+          "scale_dtype", "float8_e4m3fn");
+
+  private static final QuantizationArgs MXFP4 =
+      args("type", "float", "num_bits", 4, "group_size", 32, "scale_dtype", "uint8");
+
+  /** One that weights have, rounded to bfloat16. */
+  private static float globalScale(QuantizationArgs args) {
+    return args.scaleFormat() == ScaleFormat.E4M3 ? 1704 : GlobalScale.NONE;
   }
 
   private static String describe(QuantizationArgs args, Object... more) {
@@ -494,11 +516,15 @@ final class DeviceParityTest {
   }
 
   private static DType codeDtype(QuantizationArgs args) {
-    return args.type() == Type.INT ? I8 : F8_E4M3;
+    return args.codeFormat().dtype();
   }
 
-  private static Operand packedOutput(QuantizationArgs args, int[] shape) {
-    return output(I32, shape[0], Math.toIntExact(BitPacking.words(shape[1], args.numBits())));
+  private static Optional<Operand> packedOutput(QuantizationArgs args, int[] shape) {
+    return args.codeFormat()
+        .packedDtype()
+        .map(
+            dtype ->
+                output(dtype, shape[0], Math.ceilDiv(shape[1] * args.numBits(), dtype.bits())));
   }
 
   private interface Case {
@@ -553,7 +579,7 @@ final class DeviceParityTest {
   void quantizationParameters(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
-        if (args.strategy() != Strategy.GROUP) {
+        if (args.groupSize().isEmpty()) {
           continue; // the grid is given
         }
         forCases(
@@ -564,7 +590,8 @@ final class DeviceParityTest {
               int columns = shape[1];
               parity.exact(
                   describe(args, kind),
-                  (d, t) -> d.quantizationParameters(t[0], t[1], args, t[2], t[3]),
+                  (d, t) ->
+                      d.quantizationParameters(t[0], t[1], args, globalScale(args), t[2], t[3]),
                   floats(
                       dtype,
                       shape[0],
@@ -575,7 +602,7 @@ final class DeviceParityTest {
                       shape[0],
                       columns,
                       i -> Math.max(others.get(i / columns, i % columns), 0)),
-                  output(dtype, shape[0], columns),
+                  output(args.scaleFormat().dtype(dtype), shape[0], columns),
                   output(I8, shape[0], columns));
             });
       }
@@ -597,8 +624,9 @@ final class DeviceParityTest {
                   args.symmetric()
                       ? new Operand(I8, rows, columns, new byte[rows * columns], false)
                       : zeroPoints(args, rows, columns);
-              for (Operand scales : scales(dtype, rows, columns, kind)) {
-                Parity.Operation operation = (d, t) -> d.quantize(t[0], t[1], t[2], args, t[3]);
+              for (Operand scales : scales(args, dtype, rows, columns, kind)) {
+                Parity.Operation operation =
+                    (d, t) -> d.quantize(t[0], t[1], t[2], args, globalScale(args), t[3]);
                 parity.exact(
                     describe(args, kind),
                     operation,
@@ -606,15 +634,17 @@ final class DeviceParityTest {
                     scales,
                     zeroPoints,
                     output(codeDtype(args), shape[0], shape[1]));
-                if (args.type() == Type.INT && kind != Kind.ZEROS) {
-                  parity.exact(
-                      describe(args, kind, "packed"),
-                      operation,
-                      x,
-                      scales,
-                      zeroPoints,
-                      packedOutput(args, shape));
-                }
+                packedOutput(args, shape)
+                    .filter(packed -> kind != Kind.ZEROS)
+                    .ifPresent(
+                        packed ->
+                            parity.exact(
+                                describe(args, kind, "packed"),
+                                operation,
+                                x,
+                                scales,
+                                zeroPoints,
+                                packed));
               }
             });
       }
@@ -631,8 +661,23 @@ final class DeviceParityTest {
   }
 
   /** Powers of two, so that ties stay ties; the scales of common weights; anything. */
-  private static List<Operand> scales(DType dtype, int rows, int columns, Kind kind) {
+  private static List<Operand> scales(
+      QuantizationArgs args, DType values, int rows, int columns, Kind kind) {
     SplittableRandom random = new SplittableRandom(7);
+    DType dtype = args.scaleFormat().dtype(values);
+    if (dtype == DType.F8_E8M0) {
+      return List.of(
+          kind == Kind.BITS
+              ? Operand.bytes(dtype, rows, columns, 7)
+              : floats(dtype, rows, columns, i -> Math.scalb(1.0, -random.nextInt(0, 9))));
+    }
+    if (dtype == F8_E4M3) {
+      // With the global scale of a tensor whose largest element is 2688 / 1704.
+      return List.of(
+          kind == Kind.BITS
+              ? Operand.bytes(dtype, rows, columns, 7)
+              : floats(dtype, rows, columns, i -> random.nextDouble(4, 448)));
+    }
     return switch (kind) {
       case TIES ->
           List.of(floats(dtype, rows, columns, i -> Math.scalb(1.0, -random.nextInt(0, 9))));
@@ -654,10 +699,11 @@ final class DeviceParityTest {
             representative(args),
             (dtype, shape, kind) -> {
               Operand x = floats(dtype, shape[0], shape[1], kind, 1);
-              Operand scales = output(dtype, gridRows(args, shape), gridColumns(args, shape));
               Operand zeroPoints = output(I8, gridRows(args, shape), gridColumns(args, shape));
+              Operand scales =
+                  output(args.scaleFormat().dtype(dtype), zeroPoints.rows(), zeroPoints.columns());
               Parity.Operation operation =
-                  (d, t) -> d.quantizeToNearest(t[0], args, t[1], t[2], t[3]);
+                  (d, t) -> d.quantizeToNearest(t[0], args, globalScale(args), t[1], t[2], t[3]);
               parity.exact(
                   describe(args, kind),
                   operation,
@@ -665,15 +711,17 @@ final class DeviceParityTest {
                   scales,
                   zeroPoints,
                   output(codeDtype(args), shape[0], shape[1]));
-              if (args.type() == Type.INT && kind != Kind.ZEROS) {
-                parity.exact(
-                    describe(args, kind, "packed"),
-                    operation,
-                    x,
-                    scales,
-                    zeroPoints,
-                    packedOutput(args, shape));
-              }
+              packedOutput(args, shape)
+                  .filter(packed -> kind != Kind.ZEROS)
+                  .ifPresent(
+                      packed ->
+                          parity.exact(
+                              describe(args, kind, "packed"),
+                              operation,
+                              x,
+                              scales,
+                              zeroPoints,
+                              packed));
             });
       }
     }
@@ -689,12 +737,15 @@ final class DeviceParityTest {
             (dtype, shape, kind) -> {
               int rows = gridRows(args, shape);
               int columns = gridColumns(args, shape);
-              DType scaleDtype = FLOATS.get((shape[1] + dtype.bits()) % FLOATS.size());
+              DType scaleDtype =
+                  args.scaleFormat().dtype(FLOATS.get((shape[1] + dtype.bits()) % FLOATS.size()));
               parity.exact(
                   describe(args, kind, scaleDtype),
-                  (d, t) -> d.dequantize(t[0], t[1], t[2], args, t[3]),
+                  (d, t) -> d.dequantize(t[0], t[1], t[2], args, globalScale(args), t[3]),
                   Operand.bytes(codeDtype(args), shape[0], shape[1], 1),
-                  floats(scaleDtype, rows, columns, kind, 2),
+                  scaleDtype.bits() == 8
+                      ? Operand.bytes(scaleDtype, rows, columns, 2)
+                      : floats(scaleDtype, rows, columns, kind, 2),
                   zeroPoints(args, rows, columns),
                   output(dtype, shape[0], shape[1]));
             });
@@ -715,8 +766,21 @@ final class DeviceParityTest {
               zeroPoints(args("num_bits", bits), shape[0], shape[1]),
               output(I32, shape[0], (int) BitPacking.words(shape[1], bits)));
         }
+        parity.exact(
+            "E2M1",
+            (d, t) -> d.pack(t[0], 4, t[1]),
+            e2m1Codes(shape[0], shape[1]),
+            output(U8, shape[0], Math.ceilDiv(shape[1], 2)));
       }
     }
+  }
+
+  private static Operand e2m1Codes(int rows, int columns) {
+    byte[] codes = Operand.bytes(I8, rows, columns, 9).content().clone();
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] &= 0xF;
+    }
+    return new Operand(I8, rows, columns, codes, false);
   }
 
   @ParameterizedTest
@@ -732,6 +796,11 @@ final class DeviceParityTest {
               Operand.bytes(I32, shape[0], (int) BitPacking.words(shape[1], bits), bits),
               output(I8, shape[0], shape[1]));
         }
+        parity.exact(
+            "E2M1",
+            (d, t) -> d.unpack(t[0], 4, t[1]),
+            Operand.bytes(U8, shape[0], Math.ceilDiv(shape[1], 2), 4),
+            output(I8, shape[0], shape[1]));
       }
     }
   }
@@ -747,7 +816,8 @@ final class DeviceParityTest {
             args("num_bits", 4, "group_size", 32),
             args("num_bits", 3, "group_size", 32, "symmetric", false),
             args("num_bits", 8, "group_size", 32, "symmetric", false),
-            args("type", "float", "strategy", "channel"));
+            args("type", "float", "strategy", "channel"),
+            NVFP4);
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats) {
         for (DType roundTo : FLOATS) {
