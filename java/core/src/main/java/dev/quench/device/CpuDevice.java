@@ -1,6 +1,7 @@
 package dev.quench.device;
 
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.util.OptionalLong;
@@ -16,6 +17,7 @@ public final class CpuDevice implements Device {
   private final CpuMatrixProducts products;
   private final CpuMoving moving;
   private final CpuQuantization quantization;
+  private final CpuSearch search;
   private final CpuSolver solver;
   private final CpuModel model;
   private final CpuAttention attention;
@@ -28,6 +30,7 @@ public final class CpuDevice implements Device {
     products = new CpuMatrixProducts(workers, serial, pool);
     moving = new CpuMoving(workers, pool);
     quantization = new CpuQuantization(workers);
+    search = new CpuSearch(workers);
     solver = new CpuSolver(workers);
     model = new CpuModel(workers, pool);
     attention = new CpuAttention(workers, serial, pool);
@@ -138,6 +141,13 @@ public final class CpuDevice implements Device {
   @Override
   public void observe(Tensor x, long blockRows, long blockColumns, Tensor min, Tensor max) {
     quantization.observe(x, blockRows, blockColumns, min, max);
+  }
+
+  @Override
+  public void searchRange(
+      Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
+    quantization.observe(x, args.blockRows(x.rows()), args.blockColumns(x.columns()), min, max);
+    this.search.searchRange(x, args, search, min, max);
   }
 
   @Override

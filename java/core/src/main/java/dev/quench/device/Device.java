@@ -2,6 +2,7 @@ package dev.quench.device;
 
 import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.util.OptionalLong;
@@ -129,6 +130,13 @@ public interface Device extends AutoCloseable {
    * BF16 or F16) and {@code [⌈rows/blockRows⌉, ⌈columns/blockColumns⌉]}. Exact.
    */
   void observe(Tensor x, long blockRows, long blockColumns, Tensor min, Tensor max);
+
+  /**
+   * The range of each block of {@code args} that costs the least when x is rounded, as {@code
+   * dev.quench.quantization.RangeSearch} defines it. {@code min}, {@code max} as {@link #observe}
+   * has them. Exact.
+   */
+  void searchRange(Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max);
 
   /**
    * Scale and zero point of each block from its range, as {@code

@@ -102,6 +102,13 @@ final class Lanes {
     }
   }
 
+  /** {@code rounded = clamp(rint(values))}. */
+  static void roundToIntegers(float[] values, float min, float max, float[] rounded, int count) {
+    for (int i = 0; i < count; i++) {
+      rounded[i] = Math.max(min, Math.min((values[i] + ROUND) - ROUND, max));
+    }
+  }
+
   /**
    * {@code codes = clamp(rint(values / scales + zeroPoints))} in F32, NaN counting as 0, and what
    * they stand for: {@code restored = (codes − zeroPoints) · scales}.

@@ -1,6 +1,7 @@
 package dev.quench.device;
 
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.util.OptionalLong;
@@ -105,6 +106,13 @@ public final class ReferenceDevice implements Device {
   public void observe(Tensor x, long blockRows, long blockColumns, Tensor min, Tensor max) {
     ReferenceQuantization.observe(
         HostMatrix.of(x), blockRows, blockColumns, HostMatrix.of(min), HostMatrix.of(max));
+  }
+
+  @Override
+  public void searchRange(
+      Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
+    ReferenceSearch.searchRange(
+        HostMatrix.of(x), args, search, HostMatrix.of(min), HostMatrix.of(max));
   }
 
   @Override

@@ -98,12 +98,9 @@ public final class Gptq {
 
   private void observe(Tensor original, QuantizedWeight result, QuantizationArgs args) {
     try (Scope work = device.openScope()) {
-      Tensor min = work.allocate(original.dtype(), result.scale().rows(), result.scale().columns());
-      Tensor max = work.allocate(original.dtype(), result.scale().rows(), result.scale().columns());
-      long blockRows = args.blockRows(original.rows());
-      long blockColumns = args.blockColumns(original.columns());
-      device.observe(original, blockRows, blockColumns, min, max);
-      device.quantizationParameters(min, max, args, result.scale(), result.zeroPoint());
+      WeightRange range = WeightRange.of(device, original, args, work);
+      device.quantizationParameters(
+          range.min(), range.max(), args, result.scale(), result.zeroPoint());
     }
   }
 

@@ -4,6 +4,7 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.WeightObserver;
 import dev.quench.tensor.DType;
 
 /**
@@ -32,13 +33,19 @@ public final class Rtn {
   }
 
   private static QuantizedWeight solve(Device device, Tensor weight, QuantizedWeight result) {
-    device.quantizeToNearest(
-        weight,
-        result.args(),
-        result.globalScale(),
-        result.scale(),
-        result.zeroPoint(),
-        result.codes());
+    QuantizationArgs args = result.args();
+    float globalScale = result.globalScale();
+    Tensor scale = result.scale();
+    Tensor zeroPoint = result.zeroPoint();
+    if (WeightObserver.search(args).isEmpty()) {
+      device.quantizeToNearest(weight, args, globalScale, scale, zeroPoint, result.codes());
+      return result;
+    }
+    try (Scope work = device.openScope()) {
+      WeightRange range = WeightRange.of(device, weight, args, work);
+      device.quantizationParameters(range.min(), range.max(), args, globalScale, scale, zeroPoint);
+    }
+    device.quantize(weight, scale, zeroPoint, args, globalScale, result.codes());
     return result;
   }
 

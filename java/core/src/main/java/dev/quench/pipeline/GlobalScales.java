@@ -55,7 +55,7 @@ final class GlobalScales {
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
       Tensor weight = scope.upload(originals.read(module.linear().weight(), arena));
-      return WeightRange.magnitude(device, weight);
+      return WeightRange.of(device, weight, module.weights(), scope).magnitude(device);
     }
   }
 }

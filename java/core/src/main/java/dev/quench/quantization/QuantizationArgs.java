@@ -208,6 +208,23 @@ public record QuantizationArgs(
         observerArgs);
   }
 
+  /** The same with scales of another dtype. */
+  public QuantizationArgs withScaleDtype(Optional<DType> other) {
+    return new QuantizationArgs(
+        numBits,
+        type,
+        symmetric,
+        strategy,
+        groupSize,
+        blockStructure,
+        dynamic,
+        actOrder,
+        other,
+        zeroPointDtype,
+        observer,
+        observerArgs);
+  }
+
   /** The twelve fields as config.json has them; absent ones are null. */
   public Map<String, @Nullable Object> toMap() {
     Map<String, @Nullable Object> map = new LinkedHashMap<>();

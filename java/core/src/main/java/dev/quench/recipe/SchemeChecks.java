@@ -9,6 +9,7 @@ import dev.quench.quantization.QuantizationArgs.Dynamic;
 import dev.quench.quantization.QuantizationArgs.Strategy;
 import dev.quench.quantization.QuantizationScheme;
 import dev.quench.quantization.ScaleFormat;
+import dev.quench.quantization.WeightObserver;
 import dev.quench.tensor.DType;
 import java.util.EnumSet;
 import java.util.List;
@@ -19,10 +20,6 @@ import java.util.stream.LongStream;
 
 /** What this version can execute of all that a scheme can say, and what fits a weight. */
 public final class SchemeChecks {
-  /** For weights these are one: a weight is observed once. Behaviour reference §1.7. */
-  private static final Set<String> WEIGHT_OBSERVERS =
-      Set.of("memoryless_minmax", "minmax", "static_minmax");
-
   private static final Set<Strategy> WEIGHT_STRATEGIES =
       EnumSet.of(Strategy.TENSOR, Strategy.CHANNEL, Strategy.GROUP, Strategy.BLOCK);
 
@@ -74,18 +71,10 @@ public final class SchemeChecks {
           where + ": dynamic must be false; only activations can be quantized by the runtime.");
     }
     requireKnownActOrder(weights.actOrder(), where);
-    weights
-        .observer()
-        .filter(observer -> !WEIGHT_OBSERVERS.contains(observer))
-        .ifPresent(
-            observer -> {
-              throw notYet(where, "observer " + observer + " is");
-            });
-    for (String argument : weights.observerArgs().keySet()) {
-      // An average over one observation is that observation.
-      if (!argument.equals("averaging_constant")) {
-        throw notYet(where, "observer_kwargs " + argument + " is");
-      }
+    try {
+      WeightObserver.search(weights);
+    } catch (InvalidInputException e) {
+      throw new InvalidInputException(where + ": " + e.getMessage() + ".", e);
     }
   }
 

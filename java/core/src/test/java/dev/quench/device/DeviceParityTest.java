@@ -22,6 +22,7 @@ import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Strategy;
 import dev.quench.quantization.QuantizationArgsReader;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import java.lang.reflect.Method;
@@ -570,6 +571,38 @@ final class DeviceParityTest {
                   output(dtype, rows, columns),
                   output(dtype, rows, columns));
             });
+      }
+    }
+  }
+
+  /** Ends early, never, and where it isn't the first range that is the widest. */
+  private static final List<RangeSearch> SEARCHES =
+      List.of(
+          new RangeSearch(20, 100, 1, 2.4, 5),
+          new RangeSearch(12, 20, 1, 2, 2),
+          new RangeSearch(70, 100, 1.8f, 3, 1000));
+
+  @ParameterizedTest
+  @FieldSource("DEVICES")
+  void searchRange(Subject subject) {
+    try (Parity parity = new Parity(subject.open)) {
+      for (QuantizationArgs args : formats()) {
+        if (!representative(args)) {
+          continue;
+        }
+        RangeSearch search = SEARCHES.get(args.numBits() % SEARCHES.size());
+        for (DType dtype : FLOATS) {
+          for (int[] shape : SMALL_SHAPES) {
+            for (Kind kind : Kind.values()) {
+              parity.exact(
+                  describe(args, kind, search),
+                  (d, t) -> d.searchRange(t[0], args, search, t[1], t[2]),
+                  floats(dtype, shape[0], shape[1], kind, 1),
+                  output(dtype, gridRows(args, shape), gridColumns(args, shape)),
+                  output(dtype, gridRows(args, shape), gridColumns(args, shape)));
+            }
+          }
+        }
       }
     }
   }

@@ -173,8 +173,8 @@ class RecipeReaderTest {
           scheme: W8A8/  output_observer: minmax                      | 3 | output_observer of QuantizationModifier is not supported yet
           scheme: W8A8/  observer: {input: minmax}                    | 3 | input of QuantizationModifier observer is not supported yet
           scheme: W8A8/  observer: {weight: minmax}                   | 3 | has no field "weight". Did you mean weights
-          scheme: W8A8/  observer: {weights: mse}                     | 2 | observer mse is not supported yet
-          scheme: W8A8/  weight_observer: imatrix_mse                 | 2 | observer imatrix_mse is not supported yet
+          scheme: W8A8/  observer: {weights: mean}                    | 2 | there is no observer "mean". Did you mean
+          scheme: W8A8/  weight_observer: imatrix_mse                 | 2 | observer imatrix_mse weighs errors by activations, which is not supported yet
           scheme: W8A8/  weight_observer: minmax/  observer: {weights: minmax} | 4 | can't stand beside weight_observer
           scheme: NVFP4                                               | 2 | input_activations: dynamic: local (scales of activations, found by calibration) is not supported yet
           scheme: FP8                                                 | 2 | input_activations: dynamic: false (scales of activations, found by calibration) is not supported yet
@@ -205,7 +205,13 @@ class RecipeReaderTest {
           config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: channel, actorder: group}}} | 2 | actorder group can't be used with strategy channel
           config_groups: {a: {targets: Linear, weights: {num_bits: 4}, format: dense}} | 2 | format dense can't hold these weights; legal are pack-quantized, int-quantized, naive-quantized
           config_groups: {a: {targets: Linear, weights: {num_bits: 4, group_size: 32, actorder: group}}} | 2 | write 'static' or 'weight'
-          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer_kwargs: {norm: 2.0}}}} | 2 | observer_kwargs norm is not supported yet
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer_kwargs: {norm: 2.0}}}} | 2 | observer memoryless_minmax has no argument "norm" in observer_kwargs. Did you mean averaging_constant? Legal are averaging_constant
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {nrm: 2.0}}}} | 2 | observer mse has no argument "nrm" in observer_kwargs. Did you mean norm
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {norm: 0}}}} | 2 | norm must be a number above 0, found 0
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {maxshrink: 1.5}}}} | 2 | maxshrink must be a number above 0 and at most 1, found 1.5
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {grid: 4}}}} | 2 | maxshrink 0.2 of grid 4 is less than one step
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {patience: many}}}} | 2 | patience must be a positive whole number, found many
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer_kwargs: {averaging_constant: 2}}}} | 2 | averaging_constant must be a number from 0 to 1, found 2
           config_groups: {a: {targets: Linear, weights: {num_bits: 4}, output_activations: {num_bits: 8}}} | 2 | output_activations is not supported yet
           config_groups: {a: {targets: Linear, weights: {num_bits: 4}, format: float-quantized}} | 2 | format float-quantized can't hold these weights; legal are pack-quantized
           config_groups: {a: {targets: Linear, weights: {num_bits: 4}, format: packed}} | 2 | format of QuantizationModifier config_groups a "packed" doesn't exist
@@ -232,6 +238,9 @@ class RecipeReaderTest {
         "{type: float, strategy: group, group_size: 64}",
         "{type: float, strategy: block, block_structure: [128, 128]}",
         "{num_bits: 1, group_size: 128}",
+        "{num_bits: 4, group_size: 128, observer: mse, observer_kwargs: {norm: 2, grid: 50, maxshrink: 0.5, patience: 3, expand: 1.1, chunk_size: 5, averaging_constant: 0.1}}",
+        "{num_bits: 4, group_size: 128, observer: memoryless_mse}",
+        "{num_bits: 4, group_size: 128, observer: nvfp4_expanded_mse}",
         "{num_bits: 4, group_size: -1}",
         "{num_bits: 4, type: float, group_size: 32, scale_dtype: torch.uint8}",
         "{num_bits: 8, type: float, group_size: 32, scale_dtype: uint8, zp_dtype: uint8}",
