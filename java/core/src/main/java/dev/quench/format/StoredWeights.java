@@ -8,6 +8,7 @@ import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.WeightSource;
 import dev.quench.modifier.QuantizedWeight;
+import dev.quench.quantization.QuantizationArgs.Strategy;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
@@ -41,7 +42,9 @@ public final class StoredWeights implements WeightSource {
       if (layout == null) {
         device.convert(plain(name, rows, columns, arena, staging), target);
       } else {
-        dequantize(name, layout, rows, columns, target, arena, staging);
+        requireShape(name, layout, rows, columns);
+        dequantize(
+            decoder().decode(layout, part -> expected(layout, part, arena), staging), target);
       }
       device.synchronize();
     }
@@ -50,11 +53,30 @@ public final class StoredWeights implements WeightSource {
 
   @Override
   public void gatherRows(String name, long rows, long columns, int[] index, Tensor target) {
+    WeightLayout layout = compressed.get(name);
     try (Arena arena = Arena.ofShared();
         Scope staging = device.openScope()) {
-      device.gatherRows(plain(name, rows, columns, arena, staging), staging.ints(index), target);
+      if (layout == null) {
+        device.gatherRows(plain(name, rows, columns, arena, staging), staging.ints(index), target);
+      } else {
+        requireShape(name, layout, rows, columns);
+        gatherRows(layout, index, target, arena, staging);
+      }
       device.synchronize();
     }
+  }
+
+  private void gatherRows(
+      WeightLayout layout, int[] index, Tensor target, Arena arena, Scope staging) {
+    if (layout.args().strategy() == Strategy.BLOCK) {
+      Tensor table = staging.allocate(DType.F32, layout.rows(), layout.columns());
+      dequantize(decoder().decode(layout, part -> expected(layout, part, arena), staging), table);
+      device.gatherRows(table, staging.ints(index), target);
+      return;
+    }
+    dequantize(
+        decoder().decodeRows(layout, index, part -> expected(layout, part, arena), staging),
+        target);
   }
 
   private Tensor plain(String name, long rows, long columns, Arena arena, Scope staging) {
@@ -74,21 +96,19 @@ public final class StoredWeights implements WeightSource {
     return staging.upload(host);
   }
 
-  private void dequantize(
-      String name,
-      WeightLayout layout,
-      long rows,
-      long columns,
-      Tensor target,
-      Arena arena,
-      Scope staging) {
+  private static void requireShape(String name, WeightLayout layout, long rows, long columns) {
     if (layout.rows() != rows || layout.columns() != columns) {
       throw new InvalidInputException(
           "%s: its shape is [%d, %d], but config.json makes it [%d, %d]; are the two of the same model?"
               .formatted(name, layout.rows(), layout.columns(), rows, columns));
     }
-    QuantizedWeight weight =
-        new WeightDecoder(device).decode(layout, part -> expected(layout, part, arena), staging);
+  }
+
+  private WeightDecoder decoder() {
+    return new WeightDecoder(device);
+  }
+
+  private void dequantize(QuantizedWeight weight, Tensor target) {
     device.dequantize(
         weight.codes(),
         weight.scale(),

@@ -5,24 +5,22 @@ import dev.quench.QuenchException;
 import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
-import dev.quench.device.Scope;
-import dev.quench.device.Tensor;
 import dev.quench.format.WeightEncoder;
-import dev.quench.format.WeightLayout;
-import dev.quench.modifier.QuantizedWeight;
-import dev.quench.modifier.Rtn;
 import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
-import dev.quench.tensor.HostTensor;
-import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Rounds all weights to nearest, while another thread copies the tensors that stay as they are. */
 final class DataFreeCompression {
+  private static final Pattern LAYER = Pattern.compile(".*?\\.\\d+(?=\\.)");
+
   private final Device device;
   private final CompressionPlan plan;
   private final CheckpointWriter writer;
@@ -59,52 +57,38 @@ final class DataFreeCompression {
   }
 
   private void roundAll(Consumer<ModuleReport> reports) {
-    WeightEncoder encoder = new WeightEncoder(device, writer::write);
-    GlobalScales globalScales = new GlobalScales(device, plan.checkpoint(), plan.modules());
-    int layers = plan.architecture().layers();
+    WeightRounding rounding =
+        new WeightRounding(device, plan, new WeightEncoder(device, writer::write));
+    List<String> layers =
+        plan.modules().keySet().stream().map(DataFreeCompression::layerOf).distinct().toList();
     long begin = System.nanoTime();
-    int layer = -1;
+    String layer = "";
+    int done = 0;
     for (ModulePlan module : plan.modules().values()) {
       cancellation.throwIfRequested();
-      long start = System.nanoTime();
-      round(module, globalScales.of(module), encoder);
-      double seconds = (System.nanoTime() - start) / 1e9;
-      reports.accept(
-          new ModuleReport(module.linear().name(), "rtn", Double.NaN, 0, false, seconds));
-      listener.on(new ProgressEvent.ModuleDone(module.linear().name(), "rtn", Double.NaN, seconds));
-      int current = layerOf(module, Math.max(layer, 0));
-      if (current != layer) {
+      ModuleReport report = rounding.round(module);
+      reports.accept(report);
+      listener.on(
+          new ProgressEvent.ModuleDone(
+              report.module(), report.method(), report.loss(), report.seconds()));
+      if (!layerOf(report.module()).equals(layer)) {
+        layer = layerOf(report.module());
         double spent = (System.nanoTime() - begin) / 1e9;
         listener.on(
             new ProgressEvent.LayerDone(
-                current, layers, seconds, spent / (current + 1) * (layers - current - 1)));
-        layer = current;
+                done,
+                layers.size(),
+                report.seconds(),
+                spent / (done + 1) * (layers.size() - done - 1)));
+        done++;
       }
     }
   }
 
-  private int layerOf(ModulePlan module, int from) {
-    for (int i = from; i < plan.architecture().layers(); i++) {
-      if (module.linear().name().startsWith(plan.architecture().layer(i).prefix())) {
-        return i;
-      }
-    }
-    return from;
-  }
-
-  private void round(ModulePlan module, float globalScale, WeightEncoder encoder) {
-    try (Scope scope = device.openScope();
-        Arena arena = Arena.ofShared()) {
-      HostTensor original = plan.checkpoint().read(module.linear().weight(), arena);
-      Tensor weight = scope.upload(original);
-      WeightLayout layout = module.layout();
-      QuantizedWeight result =
-          layout.packed()
-              ? Rtn.solvePacked(device, weight, module.weights(), globalScale, scope)
-              : Rtn.solve(device, weight, module.weights(), globalScale, scope);
-      encoder.encode(result, layout, original);
-      device.synchronize();
-    }
+  /** A module's name up to the first number in it. */
+  private static String layerOf(String module) {
+    Matcher matcher = LAYER.matcher(module);
+    return matcher.lookingAt() ? matcher.group() : module;
   }
 
   private static void await(Future<?> future) {

@@ -54,7 +54,7 @@ final class GlobalScales {
   private float magnitude(ModulePlan module) {
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
-      Tensor weight = scope.upload(originals.read(module.linear().weight(), arena));
+      Tensor weight = scope.upload(originals.read(module.source(), arena));
       return WeightRange.of(device, weight, module.weights(), scope).magnitude(device);
     }
   }

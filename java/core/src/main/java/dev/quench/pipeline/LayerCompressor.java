@@ -212,7 +212,7 @@ final class LayerCompressor {
     boolean wantsGptq = plan.modifier() instanceof GptqSpec;
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
-      HostTensor stored = originals.read(plan.linear().weight(), arena);
+      HostTensor stored = originals.read(plan.source(), arena);
       Tensor original = scope.upload(stored);
       QuantizedWeight result;
       double loss = Double.NaN;

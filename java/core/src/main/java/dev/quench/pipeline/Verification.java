@@ -37,28 +37,18 @@ public record Verification(int tensors, List<String> problems) {
     }
     List<String> problems = new ArrayList<>();
     Map<String, TensorInfo> tensors = model.checkpoint().tensors();
-    for (LinearSpec linear : model.architecture().linears()) {
-      WeightLayout layout = model.layouts().get(linear.weight());
+    for (LinearSpec matrix : model.modules().keySet()) {
+      WeightLayout layout = model.layouts().get(matrix.weight());
       if (layout != null) {
         checkCompressed(model, layout, problems);
-      } else if (!isTiedHead(model, linear)) {
-        checkTensor(tensors, linear.weight(), linear.outFeatures(), linear.inFeatures(), problems);
+      } else {
+        checkTensor(tensors, matrix.weight(), matrix.outFeatures(), matrix.inFeatures(), problems);
       }
-      if (linear.bias() && !tensors.containsKey(linear.biasName())) {
-        problems.add("tensor " + linear.biasName() + " is missing.");
+      if (matrix.bias() && !tensors.containsKey(matrix.biasName())) {
+        problems.add("tensor " + matrix.biasName() + " is missing.");
       }
     }
-    checkTensor(
-        tensors,
-        model.architecture().embedding(),
-        model.architecture().vocabularySize(),
-        model.architecture().hiddenSize(),
-        problems);
     return new Verification(tensors.size(), problems);
-  }
-
-  private static boolean isTiedHead(LoadedModel model, LinearSpec linear) {
-    return model.architecture().tiedEmbeddings() && linear.equals(model.architecture().head());
   }
 
   private static void checkTensor(
