@@ -22,6 +22,10 @@ final class ModuleNames {
 
   private static final Set<String> CONV1D = Set.of("c_attn", "c_proj", "c_fc", "q_attn");
 
+  /** In the order of models; other names are ordered as text. */
+  private static final List<String> MATRICES =
+      List.of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj");
+
   /** Orders modules as models do: layer by layer, attention first, heads last. */
   static final Comparator<String> ORDER = ModuleNames::compare;
 
@@ -65,6 +69,9 @@ final class ModuleNames {
   private static int comparePart(String a, String b) {
     if (NUMBER.matcher(a).matches() && NUMBER.matcher(b).matches()) {
       return Integer.compare(Integer.parseInt(a), Integer.parseInt(b));
+    }
+    if (MATRICES.contains(a) && MATRICES.contains(b)) {
+      return Integer.compare(MATRICES.indexOf(a), MATRICES.indexOf(b));
     }
     boolean attention = isAttention(a);
     return attention == isAttention(b) ? a.compareTo(b) : attention ? -1 : 1;
