@@ -155,6 +155,9 @@ final class CompressCommand implements Callable<Integer> {
     notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
     Optional<CalibrationData> data = calibrationData(plan, listener);
     CompressRequest request = request(draft.recipe(), data);
+    if (evaluate != null) {
+      plan.architecture();
+    }
     try (Device device = run.open(listener)) {
       PlanEstimate estimate = PlanEstimate.of(plan, request, device);
       if (dryRun) {
@@ -243,9 +246,12 @@ final class CompressCommand implements Callable<Integer> {
     return Optional.of(tokens.read(file, model, architecture, listener));
   }
 
-  private Optional<Path> evaluationText() {
+  private Optional<Path> evaluationText(CompressionPlan plan) {
     if (evaluate != null) {
       return Optional.of(evaluate);
+    }
+    if (plan.family().isEmpty()) {
+      return Optional.empty();
     }
     return Optional.of(model.resolve("eval.txt")).filter(Files::isRegularFile);
   }

@@ -47,7 +47,6 @@ public record PlanEstimate(
   private static final double EFFICIENCY = 0.75;
 
   public static PlanEstimate of(CompressionPlan plan, CompressRequest request, Device device) {
-    Architecture architecture = plan.architecture();
     long inputBytes =
         plan.checkpoint().tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
     long outputBytes = plan.layout().totalBytes();
@@ -68,6 +67,7 @@ public record PlanEstimate(
           0,
           (inputBytes + outputBytes) / ROUNDING_BYTES_PER_SECOND);
     }
+    Architecture architecture = plan.architecture();
     long tokens = ActivationStore.tokens(batches);
     ActivationStore.Side side =
         request.propagation() == Propagation.STEP
