@@ -39,9 +39,7 @@ class CudaRunTest {
   }
 
   private static Object[] rtn(String device, Path output) {
-    return new Object[] {
-      "compress", model, "--scheme", "W4A16", "--device", device, "-o", output
-    };
+    return new Object[] {"compress", model, "--scheme", "W4A16", "--device", device, "-o", output};
   }
 
   private static Object[] gptq(String device, Path output) {
@@ -134,8 +132,7 @@ class CudaRunTest {
     Path output = temp.resolve("plan");
     JsonNode plan =
         JSON.readTree(
-            Quench.runWith(
-                    standIn, Quench.with(gptq("cuda", output), "--dry-run", "--json"))
+            Quench.runWith(standIn, Quench.with(gptq("cuda", output), "--dry-run", "--json"))
                 .succeeded()
                 .out());
     assertThat(plan.path("gpu_memory_bytes").asLong()).isPositive();

@@ -15,7 +15,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What a user reads when the driver, the device or a kernel fails; the stand-in fails on demand. */
+/**
+ * What a user reads when the driver, the device or a kernel fails; the stand-in fails on demand.
+ */
 final class CudaFaultTest {
   private final List<String> settings = new ArrayList<>();
 
@@ -86,7 +88,9 @@ final class CudaFaultTest {
     }
   }
 
-  /** A driver as new as the compiler is offered machine code first; the stand-in has none to run. */
+  /**
+   * A driver as new as the compiler is offered machine code first; the stand-in has none to run.
+   */
   @Test
   void ptxIsLoadedWhereMachineCodeIsRefused() {
     configure("DRIVER_VERSION", "13000");

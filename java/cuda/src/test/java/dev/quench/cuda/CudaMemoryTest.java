@@ -58,7 +58,9 @@ final class CudaMemoryTest {
           HostTensor host = random(DType.I8, 1, size, owner, size);
           try (CudaScope scope = device.openScope()) {
             byte[] back = download(device, scope.upload(host));
-            assertThat(back).as("%d bytes", size).isEqualTo(host.data().toArray(ValueLayout.JAVA_BYTE));
+            assertThat(back)
+                .as("%d bytes", size)
+                .isEqualTo(host.data().toArray(ValueLayout.JAVA_BYTE));
           }
         }
       }
@@ -111,8 +113,10 @@ final class CudaMemoryTest {
         try (CudaScope scope = device.openScope()) {
           CudaMatrix early = scope.upload(first);
           CudaMatrix late = scope.upload(second);
-          assertThat(download(device, late)).isEqualTo(second.data().toArray(ValueLayout.JAVA_BYTE));
-          assertThat(download(device, early)).isEqualTo(first.data().toArray(ValueLayout.JAVA_BYTE));
+          assertThat(download(device, late))
+              .isEqualTo(second.data().toArray(ValueLayout.JAVA_BYTE));
+          assertThat(download(device, early))
+              .isEqualTo(first.data().toArray(ValueLayout.JAVA_BYTE));
         }
       }
     }
@@ -134,7 +138,8 @@ final class CudaMemoryTest {
         try (CudaScope scope = device.openScope()) {
           CudaMatrix other = scope.upload(second);
           assertThat(download(device, copy)).isEqualTo(first.data().toArray(ValueLayout.JAVA_BYTE));
-          assertThat(download(device, other)).isEqualTo(second.data().toArray(ValueLayout.JAVA_BYTE));
+          assertThat(download(device, other))
+              .isEqualTo(second.data().toArray(ValueLayout.JAVA_BYTE));
         }
       }
     }

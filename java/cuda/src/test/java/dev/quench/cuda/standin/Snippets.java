@@ -18,8 +18,9 @@ import org.junit.jupiter.api.DynamicTest;
  *
  * <p>A snippet reads {@code x1, x2, x3} (64 bits), or their lower parts {@code r1 …} (32), {@code
  * h1 …} (16), {@code f1 …} (f32), {@code d1 …} (f64). It sets {@code x0}, {@code r0}, {@code h0},
- * {@code f0}, {@code d0} or {@code p0}, as the letter of its result says. The operands are also in memory at {@code a2}, where there are
- * 32 bytes for each thread, and its result's place is at {@code a3}.
+ * {@code f0}, {@code d0} or {@code p0}, as the letter of its result says. The operands are also in
+ * memory at {@code a2}, where there are 32 bytes for each thread, and its result's place is at
+ * {@code a3}.
  */
 final class Snippets {
   private static final int THREADS = 128;
@@ -132,7 +133,10 @@ final class Snippets {
 
   private static void check(String module, Snippet snippet) {
     int count = snippet.operands().size();
-    long[] in = snippet.operands().stream().flatMapToLong(x -> LongStream.of(x[0], x[1], x[2], 0)).toArray();
+    long[] in =
+        snippet.operands().stream()
+            .flatMapToLong(x -> LongStream.of(x[0], x[1], x[2], 0))
+            .toArray();
     long[] actual;
     try (PtxRunner runner = PtxRunner.load(module)) {
       var out = runner.buffer(new long[count]);
@@ -293,10 +297,7 @@ final class Snippets {
   static final long[] FEW_FLOATS = pick(FLOATS, i -> i % 3 == 0 || i >= FLOATS.length - 4);
 
   private static long[] pick(long[] values, IntPredicate which) {
-    return IntStream.range(0, values.length)
-        .filter(which)
-        .mapToLong(i -> values[i])
-        .toArray();
+    return IntStream.range(0, values.length).filter(which).mapToLong(i -> values[i]).toArray();
   }
 
   /** The same values as f64, and some that f32 can't hold. */

@@ -102,7 +102,15 @@ final class TensorCopyOpcodeTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0,0,16,0", "8,4,8,1", "16,12,16,2", "16,3,32,3", "-4,-2,16,0", "32,16,32,3", "60,0,16,0"})
+  @CsvSource({
+    "0,0,16,0",
+    "8,4,8,1",
+    "16,12,16,2",
+    "16,3,32,3",
+    "-4,-2,16,0",
+    "32,16,32,3",
+    "60,0,16,0"
+  })
   void copiesBoxes(int x, int y, int columns, int swizzle) throws IOException {
     Box box = new Box(x, y, columns, swizzle);
     assertThat(PtxRunner.compile(BOX).untranslated()).isEmpty();
@@ -148,7 +156,12 @@ final class TensorCopyOpcodeTest {
   }
 
   private static void launch(
-      PtxRunner runner, Box box, CUdeviceptr tensor, CUdeviceptr target, CUdeviceptr out, int bytes) {
+      PtxRunner runner,
+      Box box,
+      CUdeviceptr tensor,
+      CUdeviceptr target,
+      CUdeviceptr out,
+      int bytes) {
     Pointer[] parameters = {
       Pointer.to(tensorMap(tensor, box)),
       Pointer.to(tensorMap(target, box)),
