@@ -166,7 +166,7 @@ final class CompressCommand implements Callable<Integer> {
       }
       estimate.requireRoom(output, SystemMemory.total(), device.memoryLimit());
       Optional<EvaluationText> text =
-          evaluationText()
+          evaluationText(plan)
               .map(file -> EvaluationText.read(file, model, plan.architecture(), tokens));
       listener.on(new ProgressEvent.Started("compressing " + model, estimate.oneLine()));
       return compress(device, request, plan, text, listener, cancellation);

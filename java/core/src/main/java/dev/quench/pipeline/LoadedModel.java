@@ -59,8 +59,7 @@ public record LoadedModel(
     Map<LinearSpec, NamedModule> modules =
         family.map(StoredModules::described).orElseGet(() -> StoredModules.byNames(checkpoint));
     if (!checkpoint.config().hasNonNull("quantization_config")) {
-      return new LoadedModel(
-          checkpoint, family, Optional.empty(), modules, Map.of(), Map.of());
+      return new LoadedModel(checkpoint, family, Optional.empty(), modules, Map.of(), Map.of());
     }
     QuantizationConfig quantization =
         QuantizationConfigReader.read(checkpoint.config().get("quantization_config"), configFile);
@@ -88,9 +87,7 @@ public record LoadedModel(
   }
 
   private static Map<String, WeightLayout> layouts(
-      Checkpoint checkpoint,
-      Map<LinearSpec, NamedModule> modules,
-      TargetMatcher matcher) {
+      Checkpoint checkpoint, Map<LinearSpec, NamedModule> modules, TargetMatcher matcher) {
     Map<String, WeightLayout> layouts = new LinkedHashMap<>();
     modules.forEach(
         (matrix, module) -> {

@@ -27,21 +27,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.quench.device.Operand.Kind;
-import dev.quench.quantization.BitPacking;
-import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Strategy;
-import dev.quench.quantization.QuantizationArgsReader;
 import dev.quench.quantization.RangeSearch;
-import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -600,7 +594,7 @@ abstract class DeviceParityTest {
           new RangeSearch(70, 100, 1.8f, 3, 1000));
 
   @ParameterizedTest
-  @FieldSource("DEVICES")
+  @MethodSource("devices")
   void searchRange(Subject subject) {
     assumeTrue(subject.supports.test(NVFP4), "searches come with these formats");
     try (Parity parity = new Parity(subject.open)) {

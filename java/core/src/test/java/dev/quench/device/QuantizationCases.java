@@ -158,8 +158,8 @@ final class QuantizationCases {
             ? new Operand(I8, rows, columns, new byte[rows * columns], false)
             : zeroPoints(args, rows, columns);
     for (Operand scales : scales(args, dtype, rows, columns, kind)) {
-      Parity.Operation operation = 
-        (d, t) -> d.quantize(t[0], t[1], t[2], args, globalScale(args), t[3]);
+      Parity.Operation operation =
+          (d, t) -> d.quantize(t[0], t[1], t[2], args, globalScale(args), t[3]);
       parity.exact(
           describe(args, kind),
           operation,
@@ -182,7 +182,7 @@ final class QuantizationCases {
     Operand scales =
         output(args.scaleFormat().dtype(dtype), gridRows(args, shape), gridColumns(args, shape));
     Operand zeroPoints = output(I8, gridRows(args, shape), gridColumns(args, shape));
-    Parity.Operation operation = 
+    Parity.Operation operation =
         (d, t) -> d.quantizeToNearest(t[0], args, globalScale(args), t[1], t[2], t[3]);
     parity.exact(
         describe(args, kind),

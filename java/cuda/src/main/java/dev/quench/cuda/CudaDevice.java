@@ -285,7 +285,9 @@ public final class CudaDevice implements Device {
     quantization.dequantize(codes, scale, zeroPoint, args, x);
   }
 
-  /** Whether there are kernels for a format: FP4, and scales that aren't plain floats, have none. */
+  /**
+   * Whether there are kernels for a format: FP4, and scales that aren't plain floats, have none.
+   */
   public static boolean supports(QuantizationArgs args) {
     return args.scaleFormat() == ScaleFormat.NATIVE && args.codeFormat() != CodeFormat.E2M1;
   }
