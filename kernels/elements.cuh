@@ -52,8 +52,8 @@ __device__ inline Quad<T> loadQuad(const T* from, i64 count, bool aligned, T res
                                : loadQuad<false>(from, count, rest);
 }
 
-// One store for every 16 bytes. It is written as an instruction, since nvcc makes four stores of some
-// assignments of a struct, as if it had forgotten how that is aligned.
+// One store for every 16 bytes. It is written as an instruction, since nvcc makes four stores of
+// some assignments of a struct, as if it had forgotten how that is aligned.
 template <int kWords>
 __device__ inline void storeWords(void* to, const uint32_t (&words)[kWords]) {
   const size_t at = __cvta_generic_to_global(to);
@@ -99,11 +99,11 @@ __device__ inline void storeQuad(T* to, i64 count, bool aligned, const Quad<T>& 
   }
 }
 
-// Shares the quads of a matrix among a grid. A block of 256 threads is a tile of 2^widthBits threads
-// across and the rest down. A thread takes kQuads quads, a tile's width apart, and loads all before
-// it stores the first, so that enough bytes are in flight; elements one by one where operands aren't
-// aligned and at the end of a row. Grid: x covers the columns, y the rows, in a loop where there are
-// more of them than a grid may have.
+// Shares the quads of a matrix among a grid. A block of 256 threads is a tile of 2^widthBits
+// threads across and the rest down. A thread takes kQuads quads, a tile's width apart, and loads
+// all before it stores the first, so that enough bytes are in flight; elements one by one where
+// operands aren't aligned and at the end of a row. Grid: x covers the columns, y the rows, in a
+// loop where there are more of them than a grid may have.
 //
 // Body: a type Packet; bool aligned(), of all operands; Packet load<whole>(row, column, count);
 // void store<whole>(row, column, count, Packet).

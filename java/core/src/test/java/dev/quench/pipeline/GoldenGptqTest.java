@@ -65,11 +65,16 @@ class GoldenGptqTest {
 
   @TempDir Path folder;
 
+  /** What it runs on; other modules' devices too. */
+  Device device() {
+    return new CpuDevice(2);
+  }
+
   @ParameterizedTest
   @EnumSource
   void layerByLayerIsAsGoodAsLlmCompressor(Case golden) {
     Path output = folder.resolve("out");
-    try (Device device = new CpuDevice(2)) {
+    try (Device device = device()) {
       Golden.compress(device, request(golden, output, Propagation.LAYER, DType.F32));
 
       assertThat(shapes(Golden.digests(output))).isEqualTo(shapes(Golden.expected(golden.folder)));
@@ -84,7 +89,7 @@ class GoldenGptqTest {
   void stepByStepIsBetterOnAverage() {
     double sum = 0;
     double goldenSum = 0;
-    try (Device device = new CpuDevice(2)) {
+    try (Device device = device()) {
       for (Case golden : Case.values()) {
         Path output = folder.resolve(golden.folder);
         Golden.compress(device, request(golden, output, Propagation.STEP, DType.F32));
@@ -104,7 +109,7 @@ class GoldenGptqTest {
   @EnumSource
   void roundedActivationsGiveTheSameCodesInTheFirstLinears(Case golden) {
     Path output = folder.resolve("out");
-    try (Device device = new CpuDevice(2)) {
+    try (Device device = device()) {
       Golden.compress(device, request(golden, output, Propagation.LAYER, DType.BF16));
     }
     Checkpoint actual = Checkpoint.open(output);

@@ -20,8 +20,11 @@ import java.util.OptionalLong;
  * one after the other in one stream, so that calls return before they are done.
  */
 public final class CudaDevice implements Device {
-  /** Device memory that is left to the driver's and cuBLAS's own needs. */
-  private static final long RESERVE = 256 << 20;
+  /** Device memory that is left to the driver's and cuBLAS's own needs: at most this, */
+  private static final long MAX_RESERVE = 512 << 20;
+
+  /** and at most this share of what is free. */
+  private static final int RESERVED_SHARE = 8;
 
   /** Queues that keep the device, the bus and the host's cores busy at the same time. */
   private static final int MAX_LANES = 4;
@@ -81,8 +84,10 @@ public final class CudaDevice implements Device {
     CudaContext context = CudaContext.open(driver, device);
     boolean opened = false;
     try {
-      long free = Math.max(0, context.freeMemory() - RESERVE);
-      CudaDevice result = new CudaDevice(context, KernelImages.load(), Math.min(free, memoryLimit));
+      long free = context.freeMemory();
+      long usable = free - Math.min(MAX_RESERVE, free / RESERVED_SHARE);
+      CudaDevice result =
+          new CudaDevice(context, KernelImages.load(), Math.min(usable, memoryLimit));
       opened = true;
       return result;
     } finally {
