@@ -326,6 +326,7 @@ public final class CudaDevice implements Device {
       Tensor codes,
       Tensor error,
       Tensor loss) {
+    requireFormat(args);
     solver.gptqBlock(w, u, scale, zeroPoint, group, args, roundTo, codes, error, loss);
   }
 
