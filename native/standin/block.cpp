@@ -357,6 +357,17 @@ void BlockRunner::barrierArrive(unsigned id, unsigned threads) {
   arrive(id, threads, false);
 }
 
+// Without ThreadSanitizer's knowledge: wgmma orders its own accesses, not those of other instructions.
+void BlockRunner::warpgroupMeet(const void* where) {
+  cur->barrierId = 16 + cur->linear / 128;
+  cur->where = where;
+  cur->state = kAtBarrier;
+  atBarriers_++;
+  if (!arrive(cur->barrierId, 128, false)) {
+    wait(kAtBarrier, where);
+  }
+}
+
 // True if that completed the barrier.
 bool BlockRunner::arrive(unsigned id, unsigned threads, bool predicate) {
   Barrier& barrier = barriers_[id];
@@ -503,7 +514,7 @@ void BlockRunner::fail(std::string message) {
 std::string BlockRunner::deadlock() const {
   unsigned yielding = 0;
   std::string text;
-  for (unsigned id = 0; id < 16; id++) {
+  for (unsigned id = 0; id < std::size(barriers_); id++) {
     unsigned waiting = 0;
     const Thread* one = nullptr;
     for (const Thread& thread : threads_) {
@@ -514,7 +525,9 @@ std::string BlockRunner::deadlock() const {
     }
     if (waiting > 0) {
       const unsigned expected = barriers_[id].expected == 0 ? live_ : barriers_[id].expected;
-      text += format("; %u threads wait at barrier %u for %u (%s)", waiting, id, expected, place(one->where).c_str());
+      const char* kind = id < 16 ? "barrier" : "the wgmma of warpgroup";
+      text += format("; %u threads wait at %s %u for %u (%s)", waiting, kind, id % 16, expected,
+                     place(one->where).c_str());
     }
   }
   for (size_t w = 0; w < warps_.size(); w++) {
@@ -560,6 +573,8 @@ BlockRunner& runner() {
 void barrier(unsigned id, unsigned threads) { runner().barrier(id, threads, __builtin_return_address(0)); }
 
 void barrierArrive(unsigned id, unsigned threads) { runner().barrierArrive(id, threads); }
+
+void warpgroupMeet() { runner().warpgroupMeet(__builtin_return_address(0)); }
 
 int barrierReduce(Reduction kind, bool predicate, unsigned id, unsigned threads) {
   return runner().barrierReduce(kind, predicate, id, threads, __builtin_return_address(0));

@@ -64,6 +64,7 @@ class BlockRunner {
   // ---- called on the fibers
   void barrier(unsigned id, unsigned threads, const void* where);
   void barrierArrive(unsigned id, unsigned threads);
+  void warpgroupMeet(const void* where);
   int barrierReduce(Reduction kind, bool predicate, unsigned id, unsigned threads, const void* where);
   const Payload* collective(uint32_t mask, int operation, const Payload& mine, const void* where);
   void yield();
@@ -115,7 +116,8 @@ class BlockRunner {
   std::vector<Fiber*> fiberOf_;  // by thread; null if it has none
   std::vector<Fiber*> free_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
-  Barrier barriers_[16];
+  // bar.sync's 16, then one for each warpgroup.
+  Barrier barriers_[16 + 8];
   FiberHost host_;
   Fiber* running_ = nullptr;
   size_t position_ = 0;  // in order_, of the running thread

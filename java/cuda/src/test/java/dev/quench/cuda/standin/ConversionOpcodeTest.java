@@ -44,8 +44,16 @@ final class ConversionOpcodeTest {
         .add('h', "cvt.s8.s32 h0, r1;", INT, (a, b, c) -> (byte) a & 0xFFFF)
         .add('h', "cvt.u8.u32 h0, r1;", INT, (a, b, c) -> a & 255)
         .add('r', "cvt.u32.u64 r0, x1;", LONG, (a, b, c) -> a & 0xFFFFFFFFL)
-        .add('r', "cvt.sat.s32.s64 r0, x1;", LONG, (a, b, c) -> unsigned((int) Math.clamp(a, Integer.MIN_VALUE, Integer.MAX_VALUE)))
-        .add('h', "cvt.sat.s8.s32 h0, r1;", INT, (a, b, c) -> Math.clamp((int) a, -128, 127) & 0xFFFF)
+        .add(
+            'r',
+            "cvt.sat.s32.s64 r0, x1;",
+            LONG,
+            (a, b, c) -> unsigned((int) Math.clamp(a, Integer.MIN_VALUE, Integer.MAX_VALUE)))
+        .add(
+            'h',
+            "cvt.sat.s8.s32 h0, r1;",
+            INT,
+            (a, b, c) -> Math.clamp((int) a, -128, 127) & 0xFFFF)
         .add('h', "cvt.sat.u8.s32 h0, r1;", INT, (a, b, c) -> Math.clamp((int) a, 0, 255))
         .add('h', "cvt.sat.u16.u32 h0, r1;", INT, (a, b, c) -> Math.min(a, 0xFFFF))
         .add('r', "cvt.sat.u32.s32 r0, r1;", INT, (a, b, c) -> Math.max((int) a, 0));
@@ -58,28 +66,84 @@ final class ConversionOpcodeTest {
         new Object[][] {{"rni", HALF_EVEN}, {"rzi", DOWN}, {"rmi", FLOOR}, {"rpi", CEILING}}) {
       RoundingMode rounding = (RoundingMode) mode[1];
       snippets
-          .add('r', "cvt.%s.s32.f32 r0, f1;".formatted(mode), FLOAT, (a, b, c) -> whole(f(a), rounding, 32, true))
-          .add('r', "cvt.%s.u32.f32 r0, f1;".formatted(mode), FLOAT, (a, b, c) -> whole(f(a), rounding, 32, false))
-          .add('x', "cvt.%s.s64.f32 x0, f1;".formatted(mode), FLOAT, (a, b, c) -> whole(f(a), rounding, 64, true))
-          .add('x', "cvt.%s.u64.f64 x0, d1;".formatted(mode), DOUBLE, (a, b, c) -> whole(d(a), rounding, 64, false))
-          .add('r', "cvt.%s.s32.f64 r0, d1;".formatted(mode), DOUBLE, (a, b, c) -> Double.isNaN(d(a)) ? 0x8000_0000L : whole(d(a), rounding, 32, true))
-          .add('f', "cvt.%s.f32.f32 f0, f1;".formatted(mode), FLOAT, (a, b, c) -> integral(f(a), rounding));
+          .add(
+              'r',
+              "cvt.%s.s32.f32 r0, f1;".formatted(mode),
+              FLOAT,
+              (a, b, c) -> whole(f(a), rounding, 32, true))
+          .add(
+              'r',
+              "cvt.%s.u32.f32 r0, f1;".formatted(mode),
+              FLOAT,
+              (a, b, c) -> whole(f(a), rounding, 32, false))
+          .add(
+              'x',
+              "cvt.%s.s64.f32 x0, f1;".formatted(mode),
+              FLOAT,
+              (a, b, c) -> whole(f(a), rounding, 64, true))
+          .add(
+              'x',
+              "cvt.%s.u64.f64 x0, d1;".formatted(mode),
+              DOUBLE,
+              (a, b, c) -> whole(d(a), rounding, 64, false))
+          .add(
+              'r',
+              "cvt.%s.s32.f64 r0, d1;".formatted(mode),
+              DOUBLE,
+              (a, b, c) -> Double.isNaN(d(a)) ? 0x8000_0000L : whole(d(a), rounding, 32, true))
+          .add(
+              'f',
+              "cvt.%s.f32.f32 f0, f1;".formatted(mode),
+              FLOAT,
+              (a, b, c) -> integral(f(a), rounding));
     }
     snippets
-        .add('h', "cvt.rni.s8.f32 h0, f1;", FLOAT, (a, b, c) -> whole(f(a), HALF_EVEN, 8, true) & 0xFFFF)
-        .add('r', "cvt.rni.ftz.s32.f32 r0, f1;", FLOAT, (a, b, c) -> whole(f(a), HALF_EVEN, 32, true))
+        .add(
+            'h',
+            "cvt.rni.s8.f32 h0, f1;",
+            FLOAT,
+            (a, b, c) -> whole(f(a), HALF_EVEN, 8, true) & 0xFFFF)
+        .add(
+            'r',
+            "cvt.rni.ftz.s32.f32 r0, f1;",
+            FLOAT,
+            (a, b, c) -> whole(f(a), HALF_EVEN, 32, true))
         .add('f', "cvt.rn.f32.s32 f0, r1;", INT, (a, b, c) -> bits((float) (int) a))
         .add('f', "cvt.rn.f32.u32 f0, r1;", INT, (a, b, c) -> bits((float) a))
         .add('f', "cvt.rn.f32.s64 f0, x1;", LONG, (a, b, c) -> bits((float) a))
-        .add('f', "cvt.rn.f32.u64 f0, x1;", LONG, (a, b, c) -> bits(new BigInteger(Long.toUnsignedString(a)).floatValue()))
+        .add(
+            'f',
+            "cvt.rn.f32.u64 f0, x1;",
+            LONG,
+            (a, b, c) -> bits(new BigInteger(Long.toUnsignedString(a)).floatValue()))
         .add('f', "cvt.rn.f32.s8 f0, r1;", INT, (a, b, c) -> bits((float) (byte) a))
-        .add('f', "cvt.rz.f32.s32 f0, r1;", INT, (a, b, c) -> directed(BigDecimal.valueOf((int) a), (float) (int) a, DOWN))
-        .add('f', "cvt.rp.f32.u32 f0, r1;", INT, (a, b, c) -> directed(BigDecimal.valueOf(a), (float) a, CEILING))
-        .add('d', "cvt.rn.f64.s64 d0, x1;", LONG, (a, b, c) -> Double.doubleToRawLongBits((double) a))
+        .add(
+            'f',
+            "cvt.rz.f32.s32 f0, r1;",
+            INT,
+            (a, b, c) -> directed(BigDecimal.valueOf((int) a), (float) (int) a, DOWN))
+        .add(
+            'f',
+            "cvt.rp.f32.u32 f0, r1;",
+            INT,
+            (a, b, c) -> directed(BigDecimal.valueOf(a), (float) a, CEILING))
+        .add(
+            'd',
+            "cvt.rn.f64.s64 d0, x1;",
+            LONG,
+            (a, b, c) -> Double.doubleToRawLongBits((double) a))
         .add('d', "cvt.f64.f32 d0, f1;", FLOAT, (a, b, c) -> Double.doubleToLongBits(f(a)))
         .add('f', "cvt.rn.f32.f64 f0, d1;", DOUBLE, (a, b, c) -> bits((float) d(a)))
-        .add('f', "cvt.sat.f32.f32 f0, f1;", FLOAT, (a, b, c) -> bits(Float.isNaN(f(a)) ? 0 : Math.clamp(f(a), 0f, 1f) + 0f))
-        .add('f', "cvt.ftz.f32.f32 f0, f1;", FLOAT, (a, b, c) -> bits(Math.abs(f(a)) < Float.MIN_NORMAL ? Math.copySign(0f, f(a)) : f(a)));
+        .add(
+            'f',
+            "cvt.sat.f32.f32 f0, f1;",
+            FLOAT,
+            (a, b, c) -> bits(Float.isNaN(f(a)) ? 0 : Math.clamp(f(a), 0f, 1f) + 0f))
+        .add(
+            'f',
+            "cvt.ftz.f32.f32 f0, f1;",
+            FLOAT,
+            (a, b, c) -> bits(Math.abs(f(a)) < Float.MIN_NORMAL ? Math.copySign(0f, f(a)) : f(a)));
     return snippets.tests();
   }
 
@@ -94,17 +158,50 @@ final class ConversionOpcodeTest {
         .add('h', "cvt.rz.f16.f32 h0, f1;", FLOAT, (a, b, c) -> f16.round(f(a), DOWN, false))
         .add('h', "cvt.rm.f16.f32 h0, f1;", FLOAT, (a, b, c) -> f16.round(f(a), FLOOR, false))
         .add('h', "cvt.rp.f16.f32 h0, f1;", FLOAT, (a, b, c) -> f16.round(f(a), CEILING, false))
-        .add('h', "cvt.rn.satfinite.f16.f32 h0, f1;", FLOAT, (a, b, c) -> f16.round(f(a), HALF_EVEN, true))
-        .add('h', "cvt.rn.relu.f16.f32 h0, f1;", FLOAT, (a, b, c) -> Float.isNaN(f(a)) ? f16.nan() : f16.round(Math.max(f(a), 0f), HALF_EVEN, false))
+        .add(
+            'h',
+            "cvt.rn.satfinite.f16.f32 h0, f1;",
+            FLOAT,
+            (a, b, c) -> f16.round(f(a), HALF_EVEN, true))
+        .add(
+            'h',
+            "cvt.rn.relu.f16.f32 h0, f1;",
+            FLOAT,
+            (a, b, c) ->
+                Float.isNaN(f(a)) ? f16.nan() : f16.round(Math.max(f(a), 0f), HALF_EVEN, false))
         .add('h', "cvt.rn.bf16.f32 h0, f1;", FLOAT, (a, b, c) -> bf16.round(f(a), HALF_EVEN, false))
         .add('h', "cvt.rz.bf16.f32 h0, f1;", FLOAT, (a, b, c) -> bf16.round(f(a), DOWN, false))
-        .add('r', "cvt.rn.f16x2.f32 r0, f1, f2;", TWO_FLOATS, (a, b, c) -> f16.round(f(a), HALF_EVEN, false) << 16 | f16.round(f(b), HALF_EVEN, false))
-        .add('r', "cvt.rn.bf16x2.f32 r0, f1, f2;", TWO_FLOATS, (a, b, c) -> bf16.round(f(a), HALF_EVEN, false) << 16 | bf16.round(f(b), HALF_EVEN, false))
+        .add(
+            'r',
+            "cvt.rn.f16x2.f32 r0, f1, f2;",
+            TWO_FLOATS,
+            (a, b, c) ->
+                f16.round(f(a), HALF_EVEN, false) << 16 | f16.round(f(b), HALF_EVEN, false))
+        .add(
+            'r',
+            "cvt.rn.bf16x2.f32 r0, f1, f2;",
+            TWO_FLOATS,
+            (a, b, c) ->
+                bf16.round(f(a), HALF_EVEN, false) << 16 | bf16.round(f(b), HALF_EVEN, false))
         .add('h', "cvt.rn.f16.f64 h0, d1;", DOUBLE, (a, b, c) -> f16.round(d(a), HALF_EVEN, false))
-        .add('h', "cvt.rn.f16.s32 h0, r1;", INT, (a, b, c) -> f16.round((double) (int) a, HALF_EVEN, false))
-        .add('h', "cvt.rn.f16.u64 h0, x1;", LONG, (a, b, c) -> f16.round(new BigDecimal(Long.toUnsignedString(a)), false, HALF_EVEN, false))
-        .add('h', "cvt.rn.bf16.s64 h0, x1;", LONG, (a, b, c) -> bf16.round(BigDecimal.valueOf(a), a < 0, HALF_EVEN, false))
-        .add('r', "cvt.rzi.s32.f16 r0, h1;", SHORT, (a, b, c) -> whole(f16.value(a), DOWN, 32, true))
+        .add(
+            'h',
+            "cvt.rn.f16.s32 h0, r1;",
+            INT,
+            (a, b, c) -> f16.round((double) (int) a, HALF_EVEN, false))
+        .add(
+            'h',
+            "cvt.rn.f16.u64 h0, x1;",
+            LONG,
+            (a, b, c) ->
+                f16.round(new BigDecimal(Long.toUnsignedString(a)), false, HALF_EVEN, false))
+        .add(
+            'h',
+            "cvt.rn.bf16.s64 h0, x1;",
+            LONG,
+            (a, b, c) -> bf16.round(BigDecimal.valueOf(a), a < 0, HALF_EVEN, false))
+        .add(
+            'r', "cvt.rzi.s32.f16 r0, h1;", SHORT, (a, b, c) -> whole(f16.value(a), DOWN, 32, true))
         .add('h', "cvt.rni.f16.f16 h0, h1;", SHORT, (a, b, c) -> integral(f16, a));
     return snippets.tests();
   }
@@ -114,9 +211,24 @@ final class ConversionOpcodeTest {
     for (ShortFloat format : List.of(ShortFloat.E4M3, ShortFloat.E5M2)) {
       String name = format == ShortFloat.E4M3 ? "e4m3x2" : "e5m2x2";
       snippets
-          .add('h', "cvt.rn.satfinite.%s.f32 h0, f1, f2;".formatted(name), TWO_FLOATS, (a, b, c) -> format.round(f(a), HALF_EVEN, true) << 8 | format.round(f(b), HALF_EVEN, true))
-          .add('h', "cvt.rn.satfinite.%s.f16x2 h0, r1;".formatted(name), SHORT, (a, b, c) -> format.round(0, HALF_EVEN, true) << 8 | format.round(ShortFloat.F16.value(a), HALF_EVEN, true))
-          .add('r', "cvt.rn.f16x2.%s r0, h1;".formatted(name), SHORT, (a, b, c) -> half(format.value(a >> 8)) << 16 | half(format.value(a & 255)));
+          .add(
+              'h',
+              "cvt.rn.satfinite.%s.f32 h0, f1, f2;".formatted(name),
+              TWO_FLOATS,
+              (a, b, c) ->
+                  format.round(f(a), HALF_EVEN, true) << 8 | format.round(f(b), HALF_EVEN, true))
+          .add(
+              'h',
+              "cvt.rn.satfinite.%s.f16x2 h0, r1;".formatted(name),
+              SHORT,
+              (a, b, c) ->
+                  format.round(0, HALF_EVEN, true) << 8
+                      | format.round(ShortFloat.F16.value(a), HALF_EVEN, true))
+          .add(
+              'r',
+              "cvt.rn.f16x2.%s r0, h1;".formatted(name),
+              SHORT,
+              (a, b, c) -> half(format.value(a >> 8)) << 16 | half(format.value(a & 255)));
     }
     snippets
         .add('r', "cvt.rna.tf32.f32 r0, f1;", FLOAT, (a, b, c) -> tf32(a, true))

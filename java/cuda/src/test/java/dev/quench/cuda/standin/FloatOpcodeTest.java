@@ -34,21 +34,48 @@ final class FloatOpcodeTest {
         .add('f', "add.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(f(a) + f(b)))
         .add('f', "sub.rn.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(f(a) - f(b)))
         .add('f', "mul.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(f(a) * f(b)))
-        .add('f', "fma.rn.f32 f0, f1, f2, f3;", THREE, (a, b, c) -> bits(Math.fma(f(a), f(b), f(c))))
-        .add('f', "mul.f32 f4, f1, f2; add.f32 f0, f4, f3;", THREE, (a, b, c) -> bits(f(a) * f(b) + f(c)))
+        .add(
+            'f', "fma.rn.f32 f0, f1, f2, f3;", THREE, (a, b, c) -> bits(Math.fma(f(a), f(b), f(c))))
+        .add(
+            'f',
+            "mul.f32 f4, f1, f2; add.f32 f0, f4, f3;",
+            THREE,
+            (a, b, c) -> bits(f(a) * f(b) + f(c)))
         .add('f', "div.rn.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(f(a) / f(b)))
         .add('f', "rcp.rn.f32 f0, f1;", ONE, (a, b, c) -> bits(1 / f(a)))
         .add('f', "sqrt.rn.f32 f0, f1;", ONE, (a, b, c) -> bits((float) Math.sqrt(f(a))))
         .add('d', "add.f64 d0, d1, d2;", List.of(DOUBLES, DOUBLES), (a, b, c) -> raw(d(a) + d(b)))
-        .add('d', "mul.rn.f64 d0, d1, d2;", List.of(DOUBLES, DOUBLES), (a, b, c) -> raw(d(a) * d(b)))
-        .add('d', "div.rn.f64 d0, d1, d2;", List.of(DOUBLES, DOUBLES), (a, b, c) -> raw(d(a) / d(b)))
-        .add('d', "fma.rn.f64 d0, d1, d2, d1;", List.of(DOUBLES, DOUBLES), (a, b, c) -> raw(Math.fma(d(a), d(b), d(a))))
+        .add(
+            'd', "mul.rn.f64 d0, d1, d2;", List.of(DOUBLES, DOUBLES), (a, b, c) -> raw(d(a) * d(b)))
+        .add(
+            'd', "div.rn.f64 d0, d1, d2;", List.of(DOUBLES, DOUBLES), (a, b, c) -> raw(d(a) / d(b)))
+        .add(
+            'd',
+            "fma.rn.f64 d0, d1, d2, d1;",
+            List.of(DOUBLES, DOUBLES),
+            (a, b, c) -> raw(Math.fma(d(a), d(b), d(a))))
         .add('f', "add.f32 f0, f1, 0f3F800000;", ONE, (a, b, c) -> bits(f(a) + 1))
-        .add('d', "mul.f64 d0, d1, 0dC000000000000000;", List.of(DOUBLES), (a, b, c) -> raw(d(a) * -2))
-        .add('f', "add.ftz.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(flush(flush(f(a)) + flush(f(b)))))
-        .add('f', "mul.ftz.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(flush(flush(f(a)) * flush(f(b)))))
+        .add(
+            'd',
+            "mul.f64 d0, d1, 0dC000000000000000;",
+            List.of(DOUBLES),
+            (a, b, c) -> raw(d(a) * -2))
+        .add(
+            'f',
+            "add.ftz.f32 f0, f1, f2;",
+            TWO,
+            (a, b, c) -> bits(flush(flush(f(a)) + flush(f(b)))))
+        .add(
+            'f',
+            "mul.ftz.f32 f0, f1, f2;",
+            TWO,
+            (a, b, c) -> bits(flush(flush(f(a)) * flush(f(b)))))
         .add('f', "add.sat.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(saturate(f(a) + f(b))))
-        .add('f', "fma.rn.sat.f32 f0, f1, f2, f3;", THREE, (a, b, c) -> bits(saturate(Math.fma(f(a), f(b), f(c)))));
+        .add(
+            'f',
+            "fma.rn.sat.f32 f0, f1, f2, f3;",
+            THREE,
+            (a, b, c) -> bits(saturate(Math.fma(f(a), f(b), f(c)))));
     return snippets.tests();
   }
 
@@ -58,10 +85,23 @@ final class FloatOpcodeTest {
     for (Directed mode : Directed.values()) {
       String name = mode.name();
       snippets
-          .add('f', "add.%s.f32 f0, f1, f2;".formatted(name), two, (a, b, c) -> mode.sum(f(a), f(b)))
-          .add('f', "mul.%s.f32 f0, f1, f2;".formatted(name), two, (a, b, c) -> mode.product(f(a), f(b)))
-          .add('f', "fma.%s.f32 f0, f1, f2, f3;".formatted(name), THREE, (a, b, c) -> mode.fma(f(a), f(b), f(c)))
-          .add('f', "div.%s.f32 f0, f1, f2;".formatted(name), two, (a, b, c) -> mode.quotient(f(a), f(b)));
+          .add(
+              'f', "add.%s.f32 f0, f1, f2;".formatted(name), two, (a, b, c) -> mode.sum(f(a), f(b)))
+          .add(
+              'f',
+              "mul.%s.f32 f0, f1, f2;".formatted(name),
+              two,
+              (a, b, c) -> mode.product(f(a), f(b)))
+          .add(
+              'f',
+              "fma.%s.f32 f0, f1, f2, f3;".formatted(name),
+              THREE,
+              (a, b, c) -> mode.fma(f(a), f(b), f(c)))
+          .add(
+              'f',
+              "div.%s.f32 f0, f1, f2;".formatted(name),
+              two,
+              (a, b, c) -> mode.quotient(f(a), f(b)));
     }
     return snippets.tests();
   }
@@ -79,12 +119,20 @@ final class FloatOpcodeTest {
         .add('f', "max.NaN.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(Math.max(f(a), f(b))))
         .add('f', "max.xorsign.abs.f32 f0, f1, f2;", TWO, (a, b, c) -> xorSign(a, b))
         .add('f', "max.ftz.f32 f0, f1, f2;", TWO, (a, b, c) -> maximum(flush(f(a)), flush(f(b))))
-        .add('p', "testp.subnormal.f32 p0, f1;", ONE, (a, b, c) -> bits((a & 0x7F800000) == 0 && (a & 0x7FFFFF) != 0))
+        .add(
+            'p',
+            "testp.subnormal.f32 p0, f1;",
+            ONE,
+            (a, b, c) -> bits((a & 0x7F800000) == 0 && (a & 0x7FFFFF) != 0))
         .add('p', "testp.notanumber.f32 p0, f1;", ONE, (a, b, c) -> bits(Float.isNaN(f(a))))
         .add('p', "testp.finite.f32 p0, f1;", ONE, (a, b, c) -> bits(Float.isFinite(f(a))))
         .add('p', "setp.lt.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(f(a) < f(b)))
         .add('p', "setp.ge.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(f(a) >= f(b)))
-        .add('p', "setp.eq.f64 p0, d1, d2;", List.of(DOUBLES, DOUBLES), (a, b, c) -> bits(d(a) == d(b)))
+        .add(
+            'p',
+            "setp.eq.f64 p0, d1, d2;",
+            List.of(DOUBLES, DOUBLES),
+            (a, b, c) -> bits(d(a) == d(b)))
         .add('p', "setp.ne.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(f(a) < f(b) || f(a) > f(b)))
         .add('p', "setp.neu.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(f(a) != f(b)))
         .add('p', "setp.equ.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(!(f(a) < f(b) || f(a) > f(b))))
@@ -92,11 +140,23 @@ final class FloatOpcodeTest {
         .add('p', "setp.leu.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(!(f(a) > f(b))))
         .add('p', "setp.ltu.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(!(f(a) >= f(b))))
         .add('p', "setp.geu.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(!(f(a) < f(b))))
-        .add('p', "setp.num.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(!Float.isNaN(f(a)) && !Float.isNaN(f(b))))
-        .add('p', "setp.nan.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(Float.isNaN(f(a)) || Float.isNaN(f(b))))
+        .add(
+            'p',
+            "setp.num.f32 p0, f1, f2;",
+            TWO,
+            (a, b, c) -> bits(!Float.isNaN(f(a)) && !Float.isNaN(f(b))))
+        .add(
+            'p',
+            "setp.nan.f32 p0, f1, f2;",
+            TWO,
+            (a, b, c) -> bits(Float.isNaN(f(a)) || Float.isNaN(f(b))))
         .add('p', "setp.gt.ftz.f32 p0, f1, f2;", TWO, (a, b, c) -> bits(flush(f(a)) > flush(f(b))))
         .add('r', "set.gt.f32.f32 r0, f1, f2;", TWO, (a, b, c) -> f(a) > f(b) ? 0x3F800000 : 0)
-        .add('f', "setp.gt.f32 p1, f1, f2; selp.f32 f0, f1, f2, p1;", TWO, (a, b, c) -> f(a) > f(b) ? a : b)
+        .add(
+            'f',
+            "setp.gt.f32 p1, f1, f2; selp.f32 f0, f1, f2, p1;",
+            TWO,
+            (a, b, c) -> f(a) > f(b) ? a : b)
         .add('f', "slct.f32.f32 f0, f1, f2, f3;", THREE, (a, b, c) -> f(c) >= 0 ? a : b);
     return snippets.tests();
   }
@@ -106,7 +166,11 @@ final class FloatOpcodeTest {
   List<DynamicTest> approximations() throws IOException {
     snippets
         .add('f', "rcp.approx.f32 f0, f1;", ONE, (a, b, c) -> exactly(x -> 1 / x, a))
-        .add('f', "rcp.approx.ftz.f32 f0, f1;", ONE, (a, b, c) -> bits(flush((float) (1 / (double) flush(f(a))))))
+        .add(
+            'f',
+            "rcp.approx.ftz.f32 f0, f1;",
+            ONE,
+            (a, b, c) -> bits(flush((float) (1 / (double) flush(f(a))))))
         .add('f', "sqrt.approx.f32 f0, f1;", ONE, (a, b, c) -> exactly(Math::sqrt, a))
         .add('f', "rsqrt.approx.f32 f0, f1;", ONE, (a, b, c) -> exactly(x -> 1 / Math.sqrt(x), a))
         .add('f', "div.full.f32 f0, f1, f2;", TWO, (a, b, c) -> bits(f(a) / f(b)))

@@ -18,7 +18,9 @@ final class HalfOpcodeTest {
   private static final List<long[]> ONE = List.of(SHORTS);
   private static final List<long[]> TWO = List.of(HALVES, HALVES);
   private static final long[] FEW =
-      values(0, 0x8000, 1, 0x8001, 0x3C00, 0x3C01, 0x3F80, 0xBF81, 0x7BFF, 0x7F7F, 0x7C00, 0x7FC0, 0x1234, 0x9ABC);
+      values(
+          0, 0x8000, 1, 0x8001, 0x3C00, 0x3C01, 0x3F80, 0xBF81, 0x7BFF, 0x7F7F, 0x7C00, 0x7FC0,
+          0x1234, 0x9ABC);
 
   private final Snippets snippets = new Snippets();
 
@@ -42,7 +44,8 @@ final class HalfOpcodeTest {
         return format.round(x * y, HALF_EVEN, false);
       }
       boolean negative = ((a ^ b) & 0x8000) != 0;
-      return format.round(new BigDecimal(x).multiply(new BigDecimal(y)), negative, HALF_EVEN, false);
+      return format.round(
+          new BigDecimal(x).multiply(new BigDecimal(y)), negative, HALF_EVEN, false);
     }
 
     long fma(long a, long b, long c) {
@@ -75,25 +78,67 @@ final class HalfOpcodeTest {
 
   @TestFactory
   List<DynamicTest> arithmetic() throws IOException {
-    for (Half half :
-        List.of(new Half(ShortFloat.F16, "f16"), new Half(ShortFloat.BF16, "bf16"))) {
+    for (Half half : List.of(new Half(ShortFloat.F16, "f16"), new Half(ShortFloat.BF16, "bf16"))) {
       String type = half.type();
       snippets
           .add('h', "add.rn.%s h0, h1, h2;".formatted(type), TWO, (a, b, c) -> half.sum(a, b))
           .add('h', "sub.%s h0, h1, h2;".formatted(type), TWO, (a, b, c) -> half.difference(a, b))
           .add('h', "mul.%s h0, h1, h2;".formatted(type), TWO, (a, b, c) -> half.product(a, b))
           .add('h', "fma.rn.%s h0, h1, h2, h3;".formatted(type), List.of(FEW, FEW, FEW), half::fma)
-          .add('h', "fma.rn.relu.%s h0, h1, h2, h3;".formatted(type), List.of(FEW, FEW, FEW), (a, b, c) -> relu(half, half.fma(a, b, c)))
-          .add('h', "min.%s h0, h1, h2;".formatted(type), TWO, (a, b, c) -> half.choose(a, b, Math::min))
-          .add('h', "max.%s h0, h1, h2;".formatted(type), TWO, (a, b, c) -> half.choose(a, b, Math::max))
-          .add('h', "max.NaN.%s h0, h1, h2;".formatted(type), TWO, (a, b, c) -> half.format().round(Math.max(half.format().value(a), half.format().value(b)), HALF_EVEN, false))
+          .add(
+              'h',
+              "fma.rn.relu.%s h0, h1, h2, h3;".formatted(type),
+              List.of(FEW, FEW, FEW),
+              (a, b, c) -> relu(half, half.fma(a, b, c)))
+          .add(
+              'h',
+              "min.%s h0, h1, h2;".formatted(type),
+              TWO,
+              (a, b, c) -> half.choose(a, b, Math::min))
+          .add(
+              'h',
+              "max.%s h0, h1, h2;".formatted(type),
+              TWO,
+              (a, b, c) -> half.choose(a, b, Math::max))
+          .add(
+              'h',
+              "max.NaN.%s h0, h1, h2;".formatted(type),
+              TWO,
+              (a, b, c) ->
+                  half.format()
+                      .round(
+                          Math.max(half.format().value(a), half.format().value(b)),
+                          HALF_EVEN,
+                          false))
           .add('h', "abs.%s h0, h1;".formatted(type), ONE, (a, b, c) -> a & 0x7FFF)
           .add('h', "neg.%s h0, h1;".formatted(type), ONE, (a, b, c) -> a ^ 0x8000)
-          .add('r', "mov.b32 r4, {h1, h2}; mov.b32 r5, {h2, h2}; add.%sx2 r0, r4, r5;".formatted(type), TWO, (a, b, c) -> half.sum(b, b) << 16 | half.sum(a, b))
-          .add('r', "mov.b32 r4, {h1, h2}; mov.b32 r5, {h2, h1}; fma.rn.%1$sx2 r0, r4, r5, r5;".formatted(type), TWO, (a, b, c) -> half.fma(b, a, a) << 16 | half.fma(a, b, b))
-          .add('r', "mov.b32 r4, {h1, h2}; neg.%sx2 r0, r4;".formatted(type), TWO, (a, b, c) -> (b << 16 | a) ^ 0x80008000L)
-          .add('p', "setp.lt.%s p0, h1, h2;".formatted(type), TWO, (a, b, c) -> bits(half.less(a, b)))
-          .add('p', "mov.b32 r4, {h1, h2}; mov.b32 r5, {h2, h1}; setp.lt.%sx2 p1|p0, r4, r5;".formatted(type), TWO, (a, b, c) -> bits(half.less(b, a)));
+          .add(
+              'r',
+              "mov.b32 r4, {h1, h2}; mov.b32 r5, {h2, h2}; add.%sx2 r0, r4, r5;".formatted(type),
+              TWO,
+              (a, b, c) -> half.sum(b, b) << 16 | half.sum(a, b))
+          .add(
+              'r',
+              "mov.b32 r4, {h1, h2}; mov.b32 r5, {h2, h1}; fma.rn.%1$sx2 r0, r4, r5, r5;"
+                  .formatted(type),
+              TWO,
+              (a, b, c) -> half.fma(b, a, a) << 16 | half.fma(a, b, b))
+          .add(
+              'r',
+              "mov.b32 r4, {h1, h2}; neg.%sx2 r0, r4;".formatted(type),
+              TWO,
+              (a, b, c) -> (b << 16 | a) ^ 0x80008000L)
+          .add(
+              'p',
+              "setp.lt.%s p0, h1, h2;".formatted(type),
+              TWO,
+              (a, b, c) -> bits(half.less(a, b)))
+          .add(
+              'p',
+              "mov.b32 r4, {h1, h2}; mov.b32 r5, {h2, h1}; setp.lt.%sx2 p1|p0, r4, r5;"
+                  .formatted(type),
+              TWO,
+              (a, b, c) -> bits(half.less(b, a)));
     }
     snippets.add(
         'h',

@@ -38,7 +38,14 @@ final class MatrixOpcodeTest {
    * @param result the type of C and D
    */
   private record Form(
-      String name, int depth, int bits, String type, String result, Index rowA, Index columnA, Index rowB) {
+      String name,
+      int depth,
+      int bits,
+      String type,
+      String result,
+      Index rowA,
+      Index columnA,
+      Index rowB) {
     int countA() {
       return 16 * depth * bits / 32 / LANES;
     }
@@ -67,7 +74,8 @@ final class MatrixOpcodeTest {
   private static Form form(
       int depth, int bits, String type, String result, Index rowA, Index columnA, Index rowB) {
     String name =
-        "mma.sync.aligned.m16n8k%d.row.col.%s.%s.%s.%s".formatted(depth, result, type, type, result);
+        "mma.sync.aligned.m16n8k%d.row.col.%s.%s.%s.%s"
+            .formatted(depth, result, type, type, result);
     return new Form(name, depth, bits, type, result, rowA, columnA, rowB);
   }
 
@@ -103,7 +111,8 @@ final class MatrixOpcodeTest {
             (i, g, t) -> 2 * t + (i & 1) + (i >= 4 ? 8 : 0),
             (i, g, t) -> 2 * t + (i & 1) + (i >= 2 ? 8 : 0)));
     forms.add(
-        form(4, 32, "tf32", "f32", (i, g, t) -> i == 0 ? g : g + 8, (i, g, t) -> t, (i, g, t) -> t));
+        form(
+            4, 32, "tf32", "f32", (i, g, t) -> i == 0 ? g : g + 8, (i, g, t) -> t, (i, g, t) -> t));
     forms.add(
         form(
             8,
@@ -210,21 +219,27 @@ final class MatrixOpcodeTest {
       int t = lane % 4;
       for (int i = 0; i < form.countA() * perRegister; i++) {
         long bits = form.encode(a[form.rowA().of(i, g, t)][form.columnA().of(i, g, t)]);
-        registersA[lane * form.countA() + i / perRegister] |= (int) (bits << form.bits() * (i % perRegister));
+        registersA[lane * form.countA() + i / perRegister] |=
+            (int) (bits << form.bits() * (i % perRegister));
       }
       for (int i = 0; i < form.countB() * perRegister; i++) {
         long bits = form.encode(b[form.rowB().of(i, g, t)][g]);
-        registersB[lane * form.countB() + i / perRegister] |= (int) (bits << form.bits() * (i % perRegister));
+        registersB[lane * form.countB() + i / perRegister] |=
+            (int) (bits << form.bits() * (i % perRegister));
       }
       for (int i = 0; i < 4; i++) {
-        put(registersC, lane * form.countC(), i, form.result(), c[i < 2 ? g : g + 8][2 * t + (i & 1)]);
+        put(
+            registersC,
+            lane * form.countC(),
+            i,
+            form.result(),
+            c[i < 2 ? g : g + 8][2 * t + (i & 1)]);
       }
     }
     int[] actual;
     try (PtxRunner runner = PtxRunner.load(ptx)) {
       var out = runner.buffer(registersC);
-      runner.launch(
-          kernel, 1, LANES, 0, runner.buffer(registersA), runner.buffer(registersB), out);
+      runner.launch(kernel, 1, LANES, 0, runner.buffer(registersA), runner.buffer(registersB), out);
       actual = runner.ints(out, registersC.length);
     }
     int[] expected = new int[registersC.length];

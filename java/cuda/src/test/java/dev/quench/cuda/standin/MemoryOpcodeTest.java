@@ -48,27 +48,83 @@ final class MemoryOpcodeTest {
   List<DynamicTest> spaces() throws IOException {
     return new Snippets(PRELUDE)
         .add('x', "ld.global.v2.u64 {x4, x0}, [a2];", List.of(LONGS, LONGS), (a, b, c) -> b)
-        .add('r', "ld.global.nc.v4.u32 {r4, r5, r6, r7}, [a2+0]; xor.b32 r0, r5, r7;", THREE, (a, b, c) -> a >>> 32 ^ b >>> 32)
-        .add('r', "ld.global.L1::no_allocate.L2::128B.v2.u32 {r4, r0}, [a2+8];", THREE, (a, b, c) -> b >>> 32)
+        .add(
+            'r',
+            "ld.global.nc.v4.u32 {r4, r5, r6, r7}, [a2+0]; xor.b32 r0, r5, r7;",
+            THREE,
+            (a, b, c) -> a >>> 32 ^ b >>> 32)
+        .add(
+            'r',
+            "ld.global.L1::no_allocate.L2::128B.v2.u32 {r4, r0}, [a2+8];",
+            THREE,
+            (a, b, c) -> b >>> 32)
         .add('r', "ld.global.ca.s8 r0, [a2+3];", THREE, (a, b, c) -> unsigned((byte) (a >> 24)))
         .add('r', "ld.global.u8 r0, [a2+3];", THREE, (a, b, c) -> a >> 24 & 255)
         .add('x', "ld.global.s16 x0, [a2+2];", THREE, (a, b, c) -> (short) (a >> 16))
         .add('h', "ld.u16 h0, [a2+12];", THREE, (a, b, c) -> b >> 32 & 0xFFFF)
         .add('r', "ld.volatile.global.u32 r0, [a2+4];", THREE, (a, b, c) -> a >>> 32)
         .add('r', "ld.acquire.gpu.global.u32 r0, [a2+4];", THREE, (a, b, c) -> a >>> 32)
-        .add('x', "st.global.v2.u32 [a3], {r2, r1}; ld.global.u64 x0, [a3];", THREE, (a, b, c) -> a << 32 | b & 0xFFFFFFFFL)
-        .add('x', "st.global.u64 [a3], x1; st.global.u8 [a3+1], r2; st.global.cs.u16 [a3+6], h2; ld.global.u64 x0, [a3];", THREE, (a, b, c) -> a & 0x0000_FFFF_FFFF_00FFL | (b & 255) << 8 | b << 48)
-        .add('x', ".local .align 16 .b8 depot[32]; mov.u64 x4, depot; cvta.local.u64 x5, x4; st.local.v2.u64 [depot+16], {x1, x2}; add.s64 x6, x5, 16; ld.u64 x0, [x6+8];", THREE, (a, b, c) -> b)
-        .add('r', "and.b32 r4, r1, 3; mul.wide.u32 x4, r4, 4; mov.u64 x5, squares; add.s64 x4, x4, x5; ld.const.u32 r0, [x4];", List.of(INTS), (a, b, c) -> (a & 3) * (a & 3))
+        .add(
+            'x',
+            "st.global.v2.u32 [a3], {r2, r1}; ld.global.u64 x0, [a3];",
+            THREE,
+            (a, b, c) -> a << 32 | b & 0xFFFFFFFFL)
+        .add(
+            'x',
+            "st.global.u64 [a3], x1; st.global.u8 [a3+1], r2; st.global.cs.u16 [a3+6], h2; ld.global.u64 x0, [a3];",
+            THREE,
+            (a, b, c) -> a & 0x0000_FFFF_FFFF_00FFL | (b & 255) << 8 | b << 48)
+        .add(
+            'x',
+            ".local .align 16 .b8 depot[32]; mov.u64 x4, depot; cvta.local.u64 x5, x4; st.local.v2.u64 [depot+16], {x1, x2}; add.s64 x6, x5, 16; ld.u64 x0, [x6+8];",
+            THREE,
+            (a, b, c) -> b)
+        .add(
+            'r',
+            "and.b32 r4, r1, 3; mul.wide.u32 x4, r4, 4; mov.u64 x5, squares; add.s64 x4, x4, x5; ld.const.u32 r0, [x4];",
+            List.of(INTS),
+            (a, b, c) -> (a & 3) * (a & 3))
         .add('r', "ld.const.u32 r0, [squares+12];", List.of(INTS), (a, b, c) -> 9)
-        .add('r', "mov.u64 x4, text; cvta.global.u64 x4, x4; ld.u32 r0, [x4];", List.of(INTS), (a, b, c) -> 0x216948)
-        .add('r', "mov.u32 r4, %tid.x; mov.u32 r5, row; mad.lo.u32 r5, r4, 4, r5; st.shared.u32 [r5], r1; bar.sync 0; xor.b32 r4, r4, 1; mov.u32 r5, row; mad.lo.u32 r5, r4, 4, r5; ld.shared.u32 r0, [r5];", THREADS, (a, b, c) -> a ^ 1)
-        .add('r', "mov.u64 x4, row; cvta.shared.u64 x4, x4; mov.u32 r4, %tid.x; mad.wide.u32 x4, r4, 4, x4; st.u32 [x4], r1; cvta.to.shared.u64 x5, x4; ld.shared.u32 r0, [x5]; bar.sync 0;", THREADS, (a, b, c) -> a)
-        .add('p', "mov.u64 x4, row; cvta.shared.u64 x4, x4; isspacep.shared p1, x4; isspacep.global p2, a2; and.pred p0, p1, p2;", THREADS, (a, b, c) -> 1)
-        .add('r', "{ .param .b32 v; .param .align 4 .b8 pair[8]; .param .b32 back; st.param.b32 [v], r1; st.param.b32 [pair], r2; st.param.b32 [pair+4], 7; call.uni (back), twice, (v, pair); ld.param.b32 r0, [back]; }", List.of(INTS, INTS), (a, b, c) -> unsigned((int) (2 * a + b - 7)))
-        .add('r', "mov.u32 r0, 99; and.b32 r4, r1, 3; TABLE: .branchtargets ZERO, ONE, TWO, THREE; brx.idx r4, TABLE; ZERO: mov.u32 r0, 10; bra END; ONE: mov.u32 r0, 11; bra END; TWO: mov.u32 r0, 12; bra END; THREE: mov.u32 r0, 13; END:", List.of(INTS), (a, b, c) -> 10 + (a & 3))
-        .add('r', "mov.u32 r0, 0; mov.u32 r4, 0; LOOP: add.u32 r0, r0, r4; add.u32 r4, r4, 1; setp.le.u32 p1, r4, 10; @p1 bra LOOP;", List.of(INTS), (a, b, c) -> 55)
-        .add('r', "mov.u32 r0, %ntid.x; mov.u32 r4, %laneid; mov.u32 r5, %warpid; mad.lo.u32 r0, r5, 32, r4; mov.u32 r4, WARP_SZ; add.u32 r0, r0, r4;", THREADS, (a, b, c) -> a + 32)
+        .add(
+            'r',
+            "mov.u64 x4, text; cvta.global.u64 x4, x4; ld.u32 r0, [x4];",
+            List.of(INTS),
+            (a, b, c) -> 0x216948)
+        .add(
+            'r',
+            "mov.u32 r4, %tid.x; mov.u32 r5, row; mad.lo.u32 r5, r4, 4, r5; st.shared.u32 [r5], r1; bar.sync 0; xor.b32 r4, r4, 1; mov.u32 r5, row; mad.lo.u32 r5, r4, 4, r5; ld.shared.u32 r0, [r5];",
+            THREADS,
+            (a, b, c) -> a ^ 1)
+        .add(
+            'r',
+            "mov.u64 x4, row; cvta.shared.u64 x4, x4; mov.u32 r4, %tid.x; mad.wide.u32 x4, r4, 4, x4; st.u32 [x4], r1; cvta.to.shared.u64 x5, x4; ld.shared.u32 r0, [x5]; bar.sync 0;",
+            THREADS,
+            (a, b, c) -> a)
+        .add(
+            'p',
+            "mov.u64 x4, row; cvta.shared.u64 x4, x4; isspacep.shared p1, x4; isspacep.global p2, a2; and.pred p0, p1, p2;",
+            THREADS,
+            (a, b, c) -> 1)
+        .add(
+            'r',
+            "{ .param .b32 v; .param .align 4 .b8 pair[8]; .param .b32 back; st.param.b32 [v], r1; st.param.b32 [pair], r2; st.param.b32 [pair+4], 7; call.uni (back), twice, (v, pair); ld.param.b32 r0, [back]; }",
+            List.of(INTS, INTS),
+            (a, b, c) -> unsigned((int) (2 * a + b - 7)))
+        .add(
+            'r',
+            "mov.u32 r0, 99; and.b32 r4, r1, 3; TABLE: .branchtargets ZERO, ONE, TWO, THREE; brx.idx r4, TABLE; ZERO: mov.u32 r0, 10; bra END; ONE: mov.u32 r0, 11; bra END; TWO: mov.u32 r0, 12; bra END; THREE: mov.u32 r0, 13; END:",
+            List.of(INTS),
+            (a, b, c) -> 10 + (a & 3))
+        .add(
+            'r',
+            "mov.u32 r0, 0; mov.u32 r4, 0; LOOP: add.u32 r0, r0, r4; add.u32 r4, r4, 1; setp.le.u32 p1, r4, 10; @p1 bra LOOP;",
+            List.of(INTS),
+            (a, b, c) -> 55)
+        .add(
+            'r',
+            "mov.u32 r0, %ntid.x; mov.u32 r4, %laneid; mov.u32 r5, %warpid; mad.lo.u32 r0, r5, 32, r4; mov.u32 r4, WARP_SZ; add.u32 r0, r0, r4;",
+            THREADS,
+            (a, b, c) -> a + 32)
         .add('r', "mov.u32 r0, %lanemask_lt;", THREADS, (a, b, c) -> (1L << a % 32) - 1)
         .add('r', "mov.u32 r0, %lanemask_ge;", THREADS, (a, b, c) -> -(1L << a % 32) & 0xFFFFFFFFL)
         .tests();

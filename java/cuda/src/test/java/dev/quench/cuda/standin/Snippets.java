@@ -18,8 +18,9 @@ import org.junit.jupiter.api.DynamicTest;
  *
  * <p>A snippet reads {@code x1, x2, x3} (64 bits), or their lower parts {@code r1 …} (32), {@code
  * h1 …} (16), {@code f1 …} (f32), {@code d1 …} (f64). It sets {@code x0}, {@code r0}, {@code h0},
- * {@code f0}, {@code d0} or {@code p0}, as the letter of its result says. The operands are also in memory at {@code a2}, where there are
- * 32 bytes for each thread, and its result's place is at {@code a3}.
+ * {@code f0}, {@code d0} or {@code p0}, as the letter of its result says. The operands are also in
+ * memory at {@code a2}, where there are 32 bytes for each thread, and its result's place is at
+ * {@code a3}.
  */
 final class Snippets {
   private static final int THREADS = 128;
@@ -132,7 +133,10 @@ final class Snippets {
 
   private static void check(String module, Snippet snippet) {
     int count = snippet.operands().size();
-    long[] in = snippet.operands().stream().flatMapToLong(x -> LongStream.of(x[0], x[1], x[2], 0)).toArray();
+    long[] in =
+        snippet.operands().stream()
+            .flatMapToLong(x -> LongStream.of(x[0], x[1], x[2], 0))
+            .toArray();
     long[] actual;
     try (PtxRunner runner = PtxRunner.load(module)) {
       var out = runner.buffer(new long[count]);
@@ -168,27 +172,112 @@ final class Snippets {
 
   /** Boundary values of 64-bit integers, and a few others. */
   static final long[] LONGS = {
-    0, 1, 2, 3, 7, 31, 32, 33, 63, 64, 255, 0x7FFF_FFFFL, 0x8000_0000L, 0xFFFF_FFFFL,
-    0x1_0000_0000L, Long.MAX_VALUE, Long.MIN_VALUE, -1, -2, 0x0123_4567_89AB_CDEFL,
+    0,
+    1,
+    2,
+    3,
+    7,
+    31,
+    32,
+    33,
+    63,
+    64,
+    255,
+    0x7FFF_FFFFL,
+    0x8000_0000L,
+    0xFFFF_FFFFL,
+    0x1_0000_0000L,
+    Long.MAX_VALUE,
+    Long.MIN_VALUE,
+    -1,
+    -2,
+    0x0123_4567_89AB_CDEFL,
     0xFEDC_BA98_7654_3210L
   };
 
   /** Boundary values of 32-bit integers, which 16-bit tests use too. */
   static final long[] INTS = {
-    0, 1, 2, 3, 5, 31, 32, 33, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x1_0000,
-    0x7FFF_FFFFL, 0x8000_0000L, 0x8000_0001L, 0xFFFF_FFFEL, 0xFFFF_FFFFL, 0x1234_5678L, 0x9ABC_DEF0L
+    0,
+    1,
+    2,
+    3,
+    5,
+    31,
+    32,
+    33,
+    127,
+    128,
+    255,
+    256,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x1_0000,
+    0x7FFF_FFFFL,
+    0x8000_0000L,
+    0x8000_0001L,
+    0xFFFF_FFFEL,
+    0xFFFF_FFFFL,
+    0x1234_5678L,
+    0x9ABC_DEF0L
   };
 
   /** Amounts of shifts and places of fields. */
   static final long[] AMOUNTS = {0, 1, 5, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256};
 
   private static final float[] FLOAT_VALUES = {
-    0f, -0f, 1f, -1f, 0.5f, 1.5f, 2.5f, -2.5f, 3f, 0.1f, 1 / 3f, 255.5f, 256f, 448f, 464f, 465f, 57344f,
-    61440f, 65504f, 65519f, 65520f, 1e-3f, 6.1e-5f, 5.97e-8f, 2.98e-8f, 2.9802322e-8f, 0x1p-9f,
-    0x1.8p-10f, 0x1p-126f, 0x1p-127f, Float.MIN_VALUE, -Float.MIN_VALUE, 0x1.fffffep-127f,
-    Float.MAX_VALUE, -Float.MAX_VALUE, 2147483647f, -2147483648f, 4294967296f, 9.3e18f, 1.9e19f,
-    3.14159265f, 1.0000001f, 0x1.01p0f, 0x1.03p0f, 0x1.002p0f, 0x1.006p0f, 0x1.ffp3f, 1e10f, -1e-10f,
-    Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN
+    0f,
+    -0f,
+    1f,
+    -1f,
+    0.5f,
+    1.5f,
+    2.5f,
+    -2.5f,
+    3f,
+    0.1f,
+    1 / 3f,
+    255.5f,
+    256f,
+    448f,
+    464f,
+    465f,
+    57344f,
+    61440f,
+    65504f,
+    65519f,
+    65520f,
+    1e-3f,
+    6.1e-5f,
+    5.97e-8f,
+    2.98e-8f,
+    2.9802322e-8f,
+    0x1p-9f,
+    0x1.8p-10f,
+    0x1p-126f,
+    0x1p-127f,
+    Float.MIN_VALUE,
+    -Float.MIN_VALUE,
+    0x1.fffffep-127f,
+    Float.MAX_VALUE,
+    -Float.MAX_VALUE,
+    2147483647f,
+    -2147483648f,
+    4294967296f,
+    9.3e18f,
+    1.9e19f,
+    3.14159265f,
+    1.0000001f,
+    0x1.01p0f,
+    0x1.03p0f,
+    0x1.002p0f,
+    0x1.006p0f,
+    0x1.ffp3f,
+    1e10f,
+    -1e-10f,
+    Float.POSITIVE_INFINITY,
+    Float.NEGATIVE_INFINITY,
+    Float.NaN
   };
 
   /** Boundary values of f32, as bits; among them ties of the shorter formats. */
@@ -205,14 +294,10 @@ final class Snippets {
   }
 
   /** A third of {@link #FLOATS}, for three operands. */
-  static final long[] FEW_FLOATS =
-      pick(FLOATS, i -> i % 3 == 0 || i >= FLOATS.length - 4);
+  static final long[] FEW_FLOATS = pick(FLOATS, i -> i % 3 == 0 || i >= FLOATS.length - 4);
 
   private static long[] pick(long[] values, IntPredicate which) {
-    return IntStream.range(0, values.length)
-        .filter(which)
-        .mapToLong(i -> values[i])
-        .toArray();
+    return IntStream.range(0, values.length).filter(which).mapToLong(i -> values[i]).toArray();
   }
 
   /** The same values as f64, and some that f32 can't hold. */
@@ -223,7 +308,9 @@ final class Snippets {
     for (float value : FLOAT_VALUES) {
       values.add((double) value);
     }
-    values.addAll(List.of(0.1, 1e300, -1e300, 1e-310, 1 + 0x1p-52, 1 + 0x1p-24, 1 + 0x1.8p-24, 0x1p62, 0x1p63));
+    values.addAll(
+        List.of(
+            0.1, 1e300, -1e300, 1e-310, 1 + 0x1p-52, 1 + 0x1p-24, 1 + 0x1.8p-24, 0x1p62, 0x1p63));
     return values.stream().mapToLong(Double::doubleToRawLongBits).toArray();
   }
 

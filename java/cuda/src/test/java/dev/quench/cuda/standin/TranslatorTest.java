@@ -139,7 +139,8 @@ final class TranslatorTest {
   @Test
   void linesOfTheSource() {
     String ptx =
-        kernel(".loc 1 12 3\nmov.u32 %r1, 1;\n.loc 1 14 3, function_name $L__info_string0, inlined_at 1 12 3\nmov.u32 %r2, 2;")
+        kernel(
+                ".loc 1 12 3\nmov.u32 %r1, 1;\n.loc 1 14 3, function_name $L__info_string0, inlined_at 1 12 3\nmov.u32 %r2, 2;")
             + ".file 1 \"kernels/a.cu\", 1, 2\n";
     assertThat(Translator.translate(ptx).cpp())
         .contains("#line 12 \"kernels/a.cu\"\nv_r1 =")

@@ -157,7 +157,9 @@ final class WarpgroupOpcodeTest {
 
   /** Rows (or columns) contiguous: blocks of the pattern's width behind each other. */
   private static Layout mn(int swizzle) {
-    return swizzle == 0 ? new Layout(0, true, 128, 256) : new Layout(swizzle, true, 256 << swizzle, 128 << swizzle);
+    return swizzle == 0
+        ? new Layout(0, true, 128, 256)
+        : new Layout(swizzle, true, 256 << swizzle, 128 << swizzle);
   }
 
   private static List<Form> forms() {
@@ -324,7 +326,8 @@ final class WarpgroupOpcodeTest {
             case "s32" -> registers[thread * count + i] = value;
             default ->
                 registers[thread * count + i / 2] |=
-                    (int) ShortFloat.F16.round(value, RoundingMode.HALF_EVEN, false) << 16 * (i % 2);
+                    (int) ShortFloat.F16.round(value, RoundingMode.HALF_EVEN, false)
+                        << 16 * (i % 2);
           }
         }
       }
