@@ -83,7 +83,7 @@ struct CodeRow {
 
   // All eight codes from `column` on; more columns follow, or the row ends with a whole word.
   __device__ __forceinline__ void store(int column, uint2 codes) const {
-    uint8_t* target = bytes + column / RUN * width;
+    uint8_t* target = bytes + static_cast<uint32_t>(column) / RUN * width;
     if (width == 8) {
       *reinterpret_cast<uint2*>(target) = codes;
     } else if (width == 4) {
@@ -95,7 +95,7 @@ struct CodeRow {
 
   // The first `count` codes from `column` on; if it is the last run, also what is left of the row.
   __device__ __forceinline__ void store(int column, int count, bool last, uint2 codes) const {
-    const int at = column / RUN * width;
+    const int at = static_cast<uint32_t>(column) / RUN * width;
     const uint64_t bits = joined(codes);
     const uint64_t kept = count == RUN ? bits : bits & ((1ull << (count * width)) - 1);
     storeBytes(bytes + at, last ? size - at : width, kept);

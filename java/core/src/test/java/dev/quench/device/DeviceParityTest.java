@@ -7,6 +7,10 @@ import static dev.quench.device.Matrices.upper;
 import static dev.quench.device.Operand.floats;
 import static dev.quench.device.Operand.ints;
 import static dev.quench.device.Operand.output;
+import static dev.quench.device.QuantizationCases.args;
+import static dev.quench.device.QuantizationCases.codeDtype;
+import static dev.quench.device.QuantizationCases.describe;
+import static dev.quench.device.QuantizationCases.zeroPoints;
 import static dev.quench.tensor.DType.BF16;
 import static dev.quench.tensor.DType.F16;
 import static dev.quench.tensor.DType.F32;
@@ -16,19 +20,14 @@ import static dev.quench.tensor.DType.I8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quench.device.Operand.Kind;
-import dev.quench.quantization.BitPacking;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Strategy;
-import dev.quench.quantization.QuantizationArgs.Type;
-import dev.quench.quantization.QuantizationArgsReader;
 import dev.quench.tensor.DType;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -483,7 +482,7 @@ abstract class DeviceParityTest {
       hadamard(parity, 130, 128, 64);
       // Rows of models.
       hadamard(parity, 1, 8192, 8192);
-      hadamard(parity, 2, 14336, 14336);
+      hadamard(parity, 1, 14336, 14336);
     }
   }
 
@@ -510,14 +509,6 @@ abstract class DeviceParityTest {
 
   // ---- quantization
 
-  private static QuantizationArgs args(Object... fields) {
-    Map<String, Object> map = new HashMap<>();
-    for (int i = 0; i < fields.length; i += 2) {
-      map.put((String) fields[i], fields[i + 1]);
-    }
-    return QuantizationArgsReader.read(new HashMap<>(map), "test");
-  }
-
   /** All widths, both symmetries, all strategies, both types. */
   private static List<QuantizationArgs> formats() {
     List<QuantizationArgs> formats = new ArrayList<>();
@@ -534,32 +525,6 @@ abstract class DeviceParityTest {
     formats.add(args("type", "float", "strategy", "tensor"));
     formats.add(args("type", "float", "block_structure", List.of(5, 33)));
     return formats;
-  }
-
-  private static String describe(QuantizationArgs args, Object... more) {
-    return "%s%d %s %s %s"
-        .formatted(
-            args.type(),
-            args.numBits(),
-            args.symmetric() ? "symmetric" : "asymmetric",
-            args.strategy(),
-            Arrays.toString(more));
-  }
-
-  private static int gridRows(QuantizationArgs args, int[] shape) {
-    return Math.toIntExact(Math.ceilDiv((long) shape[0], args.blockRows(shape[0])));
-  }
-
-  private static int gridColumns(QuantizationArgs args, int[] shape) {
-    return Math.toIntExact(Math.ceilDiv((long) shape[1], args.blockColumns(shape[1])));
-  }
-
-  private static DType codeDtype(QuantizationArgs args) {
-    return args.type() == Type.INT ? I8 : F8_E4M3;
-  }
-
-  private static Operand packedOutput(QuantizationArgs args, int[] shape) {
-    return output(I32, shape[0], Math.toIntExact(BitPacking.words(shape[1], args.numBits())));
   }
 
   private interface Case {
@@ -595,16 +560,7 @@ abstract class DeviceParityTest {
       for (int[] block : new int[][] {{1, 32}, {1, 300}, {5, 33}, {440, 301}, {33, 1}}) {
         forCases(
             true,
-            (dtype, shape, kind) -> {
-              int rows = Math.ceilDiv(shape[0], block[0]);
-              int columns = Math.ceilDiv(shape[1], block[1]);
-              parity.exact(
-                  "%s %s".formatted(kind, Arrays.toString(block)),
-                  (d, t) -> d.observe(t[0], block[0], block[1], t[1], t[2]),
-                  floats(dtype, shape[0], shape[1], kind, shape[1]),
-                  output(dtype, rows, columns),
-                  output(dtype, rows, columns));
-            });
+            (dtype, shape, kind) -> QuantizationCases.observe(parity, block, dtype, shape, kind));
       }
     }
   }
@@ -650,60 +606,9 @@ abstract class DeviceParityTest {
       for (QuantizationArgs args : formats()) {
         forCases(
             representative(args),
-            (dtype, shape, kind) -> {
-              int rows = gridRows(args, shape);
-              int columns = gridColumns(args, shape);
-              Operand x = floats(dtype, shape[0], shape[1], kind, 1);
-              Operand zeroPoints =
-                  args.symmetric()
-                      ? new Operand(I8, rows, columns, new byte[rows * columns], false)
-                      : zeroPoints(args, rows, columns);
-              for (Operand scales : scales(dtype, rows, columns, kind)) {
-                Parity.Operation operation = (d, t) -> d.quantize(t[0], t[1], t[2], args, t[3]);
-                parity.exact(
-                    describe(args, kind),
-                    operation,
-                    x,
-                    scales,
-                    zeroPoints,
-                    output(codeDtype(args), shape[0], shape[1]));
-                if (args.type() == Type.INT && kind != Kind.ZEROS) {
-                  parity.exact(
-                      describe(args, kind, "packed"),
-                      operation,
-                      x,
-                      scales,
-                      zeroPoints,
-                      packedOutput(args, shape));
-                }
-              }
-            });
+            (dtype, shape, kind) -> QuantizationCases.quantize(parity, args, dtype, shape, kind));
       }
     }
-  }
-
-  private static Operand zeroPoints(QuantizationArgs args, int rows, int columns) {
-    Operand random = Operand.bytes(I8, rows, columns, 5);
-    byte[] inRange = random.content().clone();
-    for (int i = 0; i < inRange.length; i++) {
-      inRange[i] = (byte) (inRange[i] >> (8 - args.numBits()));
-    }
-    return new Operand(I8, rows, columns, inRange, false);
-  }
-
-  /** Powers of two, so that ties stay ties; the scales of common weights; anything. */
-  private static List<Operand> scales(DType dtype, int rows, int columns, Kind kind) {
-    SplittableRandom random = new SplittableRandom(7);
-    return switch (kind) {
-      case TIES ->
-          List.of(floats(dtype, rows, columns, i -> Math.scalb(1.0, -random.nextInt(0, 9))));
-      case PLAIN -> List.of(floats(dtype, rows, columns, i -> random.nextDouble(0.003, 0.3)));
-      case ZEROS -> List.of(floats(dtype, rows, columns, i -> random.nextInt(2) * 0x1p-12));
-      case BITS ->
-          List.of(
-              floats(dtype, rows, columns, i -> random.nextDouble(0.003, 0.3)),
-              floats(dtype, rows, columns, Kind.BITS, 8));
-    };
   }
 
   @ParameterizedTest
@@ -713,29 +618,8 @@ abstract class DeviceParityTest {
       for (QuantizationArgs args : formats()) {
         forCases(
             representative(args),
-            (dtype, shape, kind) -> {
-              Operand x = floats(dtype, shape[0], shape[1], kind, 1);
-              Operand scales = output(dtype, gridRows(args, shape), gridColumns(args, shape));
-              Operand zeroPoints = output(I8, gridRows(args, shape), gridColumns(args, shape));
-              Parity.Operation operation =
-                  (d, t) -> d.quantizeToNearest(t[0], args, t[1], t[2], t[3]);
-              parity.exact(
-                  describe(args, kind),
-                  operation,
-                  x,
-                  scales,
-                  zeroPoints,
-                  output(codeDtype(args), shape[0], shape[1]));
-              if (args.type() == Type.INT && kind != Kind.ZEROS) {
-                parity.exact(
-                    describe(args, kind, "packed"),
-                    operation,
-                    x,
-                    scales,
-                    zeroPoints,
-                    packedOutput(args, shape));
-              }
-            });
+            (dtype, shape, kind) ->
+                QuantizationCases.quantizeToNearest(parity, args, dtype, shape, kind));
       }
     }
   }
@@ -747,18 +631,7 @@ abstract class DeviceParityTest {
       for (QuantizationArgs args : formats()) {
         forCases(
             representative(args),
-            (dtype, shape, kind) -> {
-              int rows = gridRows(args, shape);
-              int columns = gridColumns(args, shape);
-              DType scaleDtype = FLOATS.get((shape[1] + dtype.bits()) % FLOATS.size());
-              parity.exact(
-                  describe(args, kind, scaleDtype),
-                  (d, t) -> d.dequantize(t[0], t[1], t[2], args, t[3]),
-                  Operand.bytes(codeDtype(args), shape[0], shape[1], 1),
-                  floats(scaleDtype, rows, columns, kind, 2),
-                  zeroPoints(args, rows, columns),
-                  output(dtype, shape[0], shape[1]));
-            });
+            (dtype, shape, kind) -> QuantizationCases.dequantize(parity, args, dtype, shape, kind));
       }
     }
   }
@@ -769,12 +642,7 @@ abstract class DeviceParityTest {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
         for (int bits = 1; bits <= 8; bits++) {
-          int width = bits;
-          parity.exact(
-              bits + " bits",
-              (d, t) -> d.pack(t[0], width, t[1]),
-              zeroPoints(args("num_bits", bits), shape[0], shape[1]),
-              output(I32, shape[0], (int) BitPacking.words(shape[1], bits)));
+          QuantizationCases.pack(parity, bits, shape);
         }
       }
     }
@@ -786,12 +654,7 @@ abstract class DeviceParityTest {
     try (Parity parity = new Parity(subject.open)) {
       for (int[] shape : SHAPES) {
         for (int bits = 1; bits <= 8; bits++) {
-          int width = bits;
-          parity.exact(
-              bits + " bits",
-              (d, t) -> d.unpack(t[0], width, t[1]),
-              Operand.bytes(I32, shape[0], (int) BitPacking.words(shape[1], bits), bits),
-              output(I8, shape[0], shape[1]));
+          QuantizationCases.unpack(parity, bits, shape);
         }
       }
     }
@@ -926,8 +789,10 @@ abstract class DeviceParityTest {
   @ParameterizedTest
   @MethodSource("devices")
   void rmsNorm(Subject subject) {
+    List<int[]> shapes = new ArrayList<>(Arrays.asList(SHAPES));
+    shapes.add(new int[] {2, 20011});
     try (Parity parity = new Parity(subject.open)) {
-      for (int[] shape : SHAPES) {
+      for (int[] shape : shapes) {
         for (Kind kind : List.of(Kind.PLAIN, Kind.TIES, Kind.ZEROS)) {
           Operand x = floats(F32, shape[0], shape[1], kind, 1);
           Operand weight = floats(F32, 1, shape[1], Kind.PLAIN, 2);
@@ -995,6 +860,13 @@ abstract class DeviceParityTest {
       attention(parity, new AttentionSpec(3, 1, 7, 0.4f), 0, 1, 1, 8, 45);
       attention(parity, new AttentionSpec(4, 2, 32, 0.177f), 0, 33, 65, 129, 194);
       attention(parity, new AttentionSpec(2, 2, 66, 0.125f), 0, 137, 265);
+      // Heads as wide as models have them.
+      attention(parity, new AttentionSpec(2, 1, 64, 0.125f), 0, 1, 3, 70, 135);
+      attention(parity, new AttentionSpec(2, 1, 128, 0.088f), 0, 100, 165);
+      attention(parity, new AttentionSpec(1, 1, 200, 0.07f), 0, 37);
+      attention(parity, new AttentionSpec(2, 1, 256, 0.0625f), 0, 70);
+      // Nearly uniform weights, so that scores hide no error of the products with v.
+      attention(parity, new AttentionSpec(1, 1, 64, 1e-6f), 0, 1, 3, 6, 10, 25, 150);
       // Scores that leave nearly all weight to one key.
       attention(parity, new AttentionSpec(2, 1, 16, 8), 0, 31, 158);
       // Keys in more than one tile.
@@ -1127,22 +999,29 @@ abstract class DeviceParityTest {
   @MethodSource("devices")
   void logProbability(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
-      for (int[] shape : new int[][] {{1, 1}, {3, 7}, {5, 33}, {33, 137}, {7, 300}, {3, 5003}}) {
+      int[][] shapes = {{1, 1}, {3, 7}, {5, 33}, {33, 137}, {7, 300}, {3, 5003}, {2, 20011}};
+      for (int[] shape : shapes) {
         for (double spread : new double[] {1, 30}) {
           SplittableRandom random = new SplittableRandom(5);
+          int last = shape[1] - 1;
+          // Tokens that are masked: some, or all that come first; never the target.
+          int prefix = spread == 1 ? 0 : shape[1] / 2;
           Operand logits =
               floats(
                   F32,
                   shape[0],
                   shape[1],
-                  i ->
-                      i % shape[1] > 0 && random.nextInt(50) == 0
-                          ? Double.NEGATIVE_INFINITY // a masked token; never the target
-                          : spread * random.nextGaussian());
+                  i -> {
+                    int token = i % shape[1];
+                    boolean masked = token < prefix || random.nextInt(50) == 0;
+                    return masked && token < last
+                        ? Double.NEGATIVE_INFINITY
+                        : spread * random.nextGaussian();
+                  });
           int[] targets = new int[shape[0]];
           for (int r = 0; r < targets.length; r++) {
             int candidate = random.nextInt(shape[1]);
-            targets[r] = Float.isInfinite(logits.get(r, candidate)) ? 0 : candidate;
+            targets[r] = Float.isInfinite(logits.get(r, candidate)) ? last : candidate;
           }
           double[] bounds = logProbabilityBounds(logits.doubles(), targets);
           parity.within(

@@ -29,7 +29,9 @@ record Operand(DType dtype, int rows, int columns, byte[] content, boolean writt
     /** Mostly zeros of both signs, and subnormals. */
     ZEROS,
     /** Any bit pattern: infinities and NaNs, the largest and the smallest numbers. */
-    BITS
+    BITS,
+    /** Normally distributed, but for a few of any bit pattern. */
+    MIXED
   }
 
   static Operand floats(DType dtype, int rows, int columns, IntToDoubleFunction value) {
@@ -62,6 +64,17 @@ record Operand(DType dtype, int rows, int columns, byte[] content, boolean writt
                     default -> 0.0;
                   });
       case BITS -> bytes(dtype, rows, columns, seed);
+      case MIXED -> {
+        Operand bits = bytes(dtype, rows, columns, seed);
+        yield floats(
+            dtype,
+            rows,
+            columns,
+            i ->
+                random.nextInt(200) == 0
+                    ? bits.get(i / columns, i % columns)
+                    : random.nextGaussian());
+      }
     };
   }
 
