@@ -16,6 +16,8 @@
 
 namespace standin {
 
+constexpr unsigned kWarp = 32;  // threads
+
 enum class Order { kForward, kReverse, kRandom };
 
 // One launch of a kernel, shared by the OS threads that run its blocks.
@@ -59,7 +61,7 @@ class BlockRunner {
   void finishLaunch();
 
   // The runner of this OS thread, null on others.
-  static BlockRunner* current();
+  static BlockRunner* current() { return current_; }
 
   // ---- called on the fibers
   void barrier(unsigned id, unsigned threads, const void* where);
@@ -106,6 +108,8 @@ class BlockRunner {
   std::string deadlock() const;
   void abandonFibers();
   uint64_t random();
+
+  static __thread BlockRunner* current_ __attribute__((tls_model("initial-exec")));
 
   Launch* launch_ = nullptr;
   Block block_{};
