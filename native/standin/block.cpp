@@ -1,54 +1,25 @@
 #include "block.h"
 
-#include <dlfcn.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
 #include <cstdlib>
 #include <numeric>
 
 #include "sanitizers.h"
+#include "text.h"
 
 namespace standin {
 
 __thread Thread* cur = nullptr;
 __thread Block* blk = nullptr;
+__thread BlockRunner* BlockRunner::current_ = nullptr;
 
 namespace {
-
-constexpr unsigned kWarp = 32;
-constexpr uint64_t kMaxYields = 1000000;
-constexpr uint64_t kMaxNaps = 100000;
-constexpr unsigned kNapMicroseconds = 100;
-
-__thread BlockRunner* currentRunner __attribute__((tls_model("initial-exec"))) = nullptr;
-
-std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
-std::string format(const char* pattern, ...) {
-  char text[600];
-  va_list arguments;
-  va_start(arguments, pattern);
-  vsnprintf(text, sizeof text, pattern, arguments);
-  va_end(arguments);
-  return text;
-}
 
 Dim split(uint64_t linear, Dim size) {
   return {static_cast<unsigned>(linear % size.x), static_cast<unsigned>(linear / size.x % size.y),
           static_cast<unsigned>(linear / size.x / size.y)};
-}
-
-// Function and offset, which addr2line turns into a line of the .cu file.
-std::string place(const void* address) {
-  Dl_info info;
-  if (address == nullptr || dladdr(address, &info) == 0) {
-    return "?";
-  }
-  return format("%s+0x%lx", info.dli_sname == nullptr ? "?" : info.dli_sname,
-                static_cast<unsigned long>(static_cast<const char*>(address) - static_cast<const char*>(info.dli_fbase)));
 }
 
 }  // namespace
@@ -56,10 +27,6 @@ std::string place(const void* address) {
 BlockRunner::BlockRunner() = default;
 
 BlockRunner::~BlockRunner() { abandonFibers(); }
-
-BlockRunner* BlockRunner::current() { return currentRunner; }
-
-// ---- a block's life
 
 bool BlockRunner::run(Launch& launch, uint64_t index) {
   start(launch, index);
@@ -78,7 +45,7 @@ bool BlockRunner::run(Launch& launch, uint64_t index) {
   freeShared();
   cur = nullptr;
   blk = nullptr;
-  currentRunner = nullptr;
+  current_ = nullptr;
   return failure_.empty();
 }
 
@@ -86,7 +53,7 @@ void BlockRunner::start(Launch& launch, uint64_t index) {
   const Dim size = launch.block;
   const unsigned count = size.x * size.y * size.z;
   launch_ = &launch;
-  currentRunner = this;
+  current_ = this;
   blk = &block_;
   failure_.clear();
   block_.ctaid = split(index, launch.grid);
@@ -234,7 +201,7 @@ Fiber* BlockRunner::takeFiber(unsigned thread) {
 }
 
 void BlockRunner::fiberMain() {
-  BlockRunner& runner = *currentRunner;
+  BlockRunner& runner = *current_;
   runner.running_->entered(runner.host_);
   while (true) {
     tsanAcquire(&runner.tsanStart_);
@@ -306,279 +273,5 @@ uint64_t BlockRunner::random() {  // xorshift*
   random_ ^= random_ >> 27;
   return random_ * 0x2545F4914F6CDD1D >> 33;
 }
-
-// ---- waiting
-
-void BlockRunner::wait(State state, const void* where) {
-  cur->where = where;
-  cur->state = state;
-  if (state != kYielded) {
-    yields_ = 0;
-  }
-  running_->leave(host_);
-}
-
-void BlockRunner::barrier(unsigned id, unsigned threads, const void* where) {
-  barrierReduce(Reduction::kCount, false, id, threads, where);
-}
-
-int BlockRunner::barrierReduce(Reduction kind, bool predicate, unsigned id, unsigned threads, const void* where) {
-  Thread* thread = cur;
-  thread->barrierId = id;
-  thread->where = where;
-  if (id >= 16) {
-    fail("there are 16 barriers, 0 to 15");
-  }
-  void* tsan = &barriers_[id].tsan[barriers_[id].generation & 1];
-  tsanRelease(tsan);
-  thread->state = kAtBarrier;
-  atBarriers_++;
-  if (!arrive(id, threads, predicate)) {
-    wait(kAtBarrier, where);
-  }
-  tsanAcquire(tsan);
-  const int count = thread->reduced & 0xFFFF;
-  const int participants = thread->reduced >> 16;
-  switch (kind) {
-    case Reduction::kAnd:
-      return count == participants;
-    case Reduction::kOr:
-      return count > 0;
-    default:
-      return count;
-  }
-}
-
-void BlockRunner::barrierArrive(unsigned id, unsigned threads) {
-  if (id >= 16 || threads == 0) {
-    fail("bar.arrive needs a barrier from 0 to 15 and a number of threads");
-  }
-  tsanRelease(&barriers_[id].tsan[barriers_[id].generation & 1]);
-  arrive(id, threads, false);
-}
-
-// True if that completed the barrier.
-bool BlockRunner::arrive(unsigned id, unsigned threads, bool predicate) {
-  Barrier& barrier = barriers_[id];
-  if (threads % kWarp != 0) {
-    fail(format("barrier %u for %u threads: not a multiple of the warp size", id, threads));
-  }
-  if (barrier.arrived > 0 && barrier.expected != threads) {
-    fail(format("threads meet at barrier %u with different thread counts, %u and %u", id, barrier.expected, threads));
-  }
-  barrier.expected = threads;
-  barrier.arrived++;
-  barrier.predicates += predicate;
-  if (barrier.arrived != (threads == 0 ? live_ : threads)) {
-    return false;
-  }
-  completeBarrier(id);
-  return true;
-}
-
-void BlockRunner::completeBarrier(unsigned id) {
-  Barrier& barrier = barriers_[id];
-  for (Thread& thread : threads_) {
-    if (thread.state == kAtBarrier && thread.barrierId == id) {
-      thread.state = kReady;
-      thread.reduced = static_cast<int>(barrier.predicates | barrier.arrived << 16);
-      atBarriers_--;
-    }
-  }
-  barrier.arrived = 0;
-  barrier.predicates = 0;
-  barrier.generation++;
-}
-
-const Payload* BlockRunner::collective(uint32_t mask, int operation, const Payload& mine, const void* where) {
-  Thread* thread = cur;
-  Warp* warp = thread->warp;
-  thread->where = where;
-  if ((mask >> thread->lane & 1) == 0) {
-    fail(format("a warp collective with mask 0x%08x was called by lane %u, which is not in it", mask, thread->lane));
-  }
-  Warp::Rendezvous& meeting = rendezvous(warp, mask);
-  if (meeting.arrived == 0) {
-    meeting.operation = operation;
-  } else if (meeting.operation != operation) {
-    fail(format("lanes of one warp meet in different collectives, with the same mask 0x%08x", mask));
-  }
-  Payload* payloads = meeting.payloads[meeting.generation & 1];
-  tsanRelease(payloads);
-  {
-    const TsanIgnore ignore;
-    payloads[thread->lane] = mine;
-  }
-  meeting.arrived |= 1u << thread->lane;
-  if (meeting.arrived != mask) {
-    wait(kInCollective, where);
-  } else {
-    meeting.arrived = 0;
-    meeting.generation++;
-    Thread* lanes = thread - thread->lane;
-    for (uint32_t rest = mask & ~(1u << thread->lane); rest != 0; rest &= rest - 1) {
-      lanes[__builtin_ctz(rest)].state = kReady;
-    }
-  }
-  tsanAcquire(payloads);
-  return payloads;
-}
-
-Warp::Rendezvous& BlockRunner::rendezvous(Warp* warp, uint32_t mask) {
-  Warp::Rendezvous* unused = nullptr;
-  for (unsigned i = 0; i < warp->masks; i++) {
-    Warp::Rendezvous& meeting = warp->rendezvous[i];
-    if (meeting.mask == mask) {
-      return meeting;
-    }
-    if (meeting.arrived == 0) {
-      unused = &meeting;
-    }
-  }
-  if (warp->masks < std::size(warp->rendezvous)) {
-    unused = &warp->rendezvous[warp->masks++];
-  }
-  if (unused == nullptr) {
-    fail(format("more than %zu masks are in use at once in the collectives of a warp", std::size(warp->rendezvous)));
-  }
-  unused->mask = mask;
-  unused->arrived = 0;
-  return *unused;
-}
-
-// The copy happens after what its issuer did, whoever makes it.
-void BlockRunner::bulkLoadIssue(const BulkCopy& load) {
-  tsanRelease(reinterpret_cast<char*>(load.barrier) + 2);
-  const TsanIgnore ignore;
-  bulkLoads_.push_back(load);
-}
-
-bool BlockRunner::bulkLoadTake(uint64_t barrier, BulkCopy* load) {
-  tsanAcquire(reinterpret_cast<char*>(barrier) + 2);
-  const TsanIgnore ignore;
-  for (auto it = bulkLoads_.begin(); it != bulkLoads_.end(); ++it) {
-    if (it->barrier == barrier) {
-      *load = *it;
-      bulkLoads_.erase(it);
-      return true;
-    }
-  }
-  return false;
-}
-
-void BlockRunner::yield() {
-  yields_++;
-  wait(kYielded, nullptr);
-}
-
-// Blocks that run on other OS threads may be what this one waits for; then it gets some seconds.
-void BlockRunner::checkYields() {
-  if (yields_ < kMaxYields || !failure_.empty()) {
-    return;
-  }
-  if (launch_->running > 1 && naps_++ < kMaxNaps) {
-    usleep(kNapMicroseconds);
-    return;
-  }
-  failure_ = "threads spin and what they wait for never happens: " + deadlock();
-}
-
-// ---- reports
-
-// What lies on the fiber is never destroyed, so that nothing there may own memory.
-void BlockRunner::fail(std::string message) {
-  if (failure_.empty()) {
-    const Dim& block = block_.ctaid;
-    const Dim& thread = cur->tid;
-    failure_ = format("block (%u, %u, %u), thread (%u, %u, %u): ", block.x, block.y, block.z, thread.x, thread.y,
-                      thread.z) +
-               message;
-  }
-  std::string().swap(message);
-  while (true) {
-    running_->leave(host_);  // never to be resumed
-  }
-}
-
-std::string BlockRunner::deadlock() const {
-  unsigned yielding = 0;
-  std::string text;
-  for (unsigned id = 0; id < 16; id++) {
-    unsigned waiting = 0;
-    const Thread* one = nullptr;
-    for (const Thread& thread : threads_) {
-      if (thread.state == kAtBarrier && thread.barrierId == id) {
-        waiting++;
-        one = &thread;
-      }
-    }
-    if (waiting > 0) {
-      const unsigned expected = barriers_[id].expected == 0 ? live_ : barriers_[id].expected;
-      text += format("; %u threads wait at barrier %u for %u (%s)", waiting, id, expected, place(one->where).c_str());
-    }
-  }
-  for (size_t w = 0; w < warps_.size(); w++) {
-    for (unsigned i = 0; i < warps_[w].masks; i++) {
-      const Warp::Rendezvous& meeting = warps_[w].rendezvous[i];
-      if (meeting.arrived != 0) {
-        const Thread& one = threads_[w * kWarp + static_cast<unsigned>(__builtin_ctz(meeting.arrived))];
-        text += format("; in warp %zu a collective with mask 0x%08x lacks lanes 0x%08x (%s)", w, meeting.mask,
-                       meeting.mask & ~meeting.arrived, place(one.where).c_str());
-      }
-    }
-    if (text.size() > 2000) {
-      text += "; …";
-      break;
-    }
-  }
-  for (const Thread& thread : threads_) {
-    yielding += thread.state == kYielded;
-  }
-  if (yielding > 0) {
-    text += format("; %u threads spin", yielding);
-  }
-  return format("deadlock in block (%u, %u, %u), %u of %u threads have exited", block_.ctaid.x, block_.ctaid.y,
-                block_.ctaid.z, block_.threads - live_, block_.threads) +
-         text;
-}
-
-// ---- what kernels call
-
-namespace {
-
-// A kernel that is called outside a launch is a mistake of the caller's that can't be reported in any better way.
-BlockRunner& runner() {
-  if (currentRunner == nullptr || cur == nullptr) {
-    fprintf(stderr, "[standin] an operation of a CUDA thread was called outside a kernel\n");
-    abort();
-  }
-  return *currentRunner;
-}
-
-}  // namespace
-
-void barrier(unsigned id, unsigned threads) { runner().barrier(id, threads, __builtin_return_address(0)); }
-
-void barrierArrive(unsigned id, unsigned threads) { runner().barrierArrive(id, threads); }
-
-int barrierReduce(Reduction kind, bool predicate, unsigned id, unsigned threads) {
-  return runner().barrierReduce(kind, predicate, id, threads, __builtin_return_address(0));
-}
-
-const Payload* collective(uint32_t mask, int operation, const Payload& mine) {
-  return runner().collective(mask, operation, mine, __builtin_return_address(0));
-}
-
-uint32_t activeMask() { return cur->warp->alive; }
-
-void yield() { runner().yield(); }
-
-void progress() { runner().progress(); }
-
-void bulkLoadIssue(const BulkCopy& load) { runner().bulkLoadIssue(load); }
-
-bool bulkLoadTake(uint64_t barrier, BulkCopy* load) { return runner().bulkLoadTake(barrier, load); }
-
-void fail(const char* message) { runner().fail(message); }
 
 }  // namespace standin

@@ -16,6 +16,8 @@
 
 namespace standin {
 
+constexpr unsigned kWarp = 32;  // threads
+
 enum class Order { kForward, kReverse, kRandom };
 
 // One launch of a kernel, shared by the OS threads that run its blocks.
@@ -59,11 +61,12 @@ class BlockRunner {
   void finishLaunch();
 
   // The runner of this OS thread, null on others.
-  static BlockRunner* current();
+  static BlockRunner* current() { return current_; }
 
   // ---- called on the fibers
   void barrier(unsigned id, unsigned threads, const void* where);
   void barrierArrive(unsigned id, unsigned threads);
+  void warpgroupMeet(const void* where);
   int barrierReduce(Reduction kind, bool predicate, unsigned id, unsigned threads, const void* where);
   const Payload* collective(uint32_t mask, int operation, const Payload& mine, const void* where);
   void yield();
@@ -106,6 +109,8 @@ class BlockRunner {
   void abandonFibers();
   uint64_t random();
 
+  static __thread BlockRunner* current_ __attribute__((tls_model("initial-exec")));
+
   Launch* launch_ = nullptr;
   Block block_{};
   std::vector<BulkCopy> bulkLoads_;
@@ -115,7 +120,8 @@ class BlockRunner {
   std::vector<Fiber*> fiberOf_;  // by thread; null if it has none
   std::vector<Fiber*> free_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
-  Barrier barriers_[16];
+  // bar.sync's 16, then one for each warpgroup.
+  Barrier barriers_[16 + 8];
   FiberHost host_;
   Fiber* running_ = nullptr;
   size_t position_ = 0;  // in order_, of the running thread

@@ -252,7 +252,7 @@ inline f32 approximate(f64 exact, f64 relative, f64 absolute = 0) {
   return std::isfinite(off) ? off : f32(exact);
 }
 
-// PTX ISA, "Floating Point Instructions": ulps as relative errors of 2^-23 each.
+// At least the largest errors that the PTX ISA states for its floating-point instructions; an ulp counts 2^-23.
 constexpr f64 kUlp = 0x1p-23;
 
 inline f32 rcp_approx(f32 a) { return approximate(1.0 / a, kUlp); }
@@ -511,7 +511,7 @@ inline u16 half_neg(u16 a) {
   return u16((Flush && (a & Format::kInfinity) == 0 ? a & Format::kSign : a) ^ Format::kSign);
 }
 
-// PTX ISA, "Half Precision Floating Point Instructions": the errors of f16 and bf16.
+// The same for f16 and bf16.
 template <class Format, bool Flush = false>
 inline u16 half_ex2(u16 a) {
   const f64 error = Format::kMantissa == 10 ? 0x1.1p-10 : 0x1p-7;

@@ -152,7 +152,10 @@ inline void wgmma_commit_group() {
   }
 }
 
+// No thread's products are done before all threads of the warpgroup have asked for them: kernels let one thread tell
+// that the operands may be overwritten.
 inline void wgmma_wait_group(size_t pending) {
+  warpgroupMeet();
   if (cur->linear % 128 == 0) {
     read_wait_group(pending);
   }

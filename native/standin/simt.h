@@ -143,6 +143,9 @@ STANDIN_API void barrier(unsigned id = 0, unsigned threads = 0);
 // bar.arrive id, threads: counts without waiting.
 STANDIN_API void barrierArrive(unsigned id, unsigned threads);
 
+// Waits for the 128 threads of this thread's warpgroup: wgmma is one instruction of all of them.
+STANDIN_API void warpgroupMeet();
+
 enum class Reduction { kCount, kAnd, kOr };
 
 // bar.red: the number of true predicates, or 0 or 1.

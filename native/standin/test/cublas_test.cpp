@@ -226,7 +226,7 @@ void oneTriangleIsUpdated() {
   }
 }
 
-// 1 + 2⁻¹¹ has one bit more than TF32.
+// 1 + 2⁻¹² is nearer to 1 than to TF32's next number, 1 + 2⁻¹⁰.
 void tensorFloatsLoseBits() {
   const Gpu gpu;
   cublasContext* handle = newHandle();
@@ -239,6 +239,25 @@ void tensorFloatsLoseBits() {
     CHECK_EQUAL(0, cublasSetMathMode(handle, mode));
     CHECK_EQUAL(0, cublasSgemm_v2(handle, 0, 0, 1, 1, 1, &one, a, 1, b, 1, &zero, c, 1));
     CHECK_EQUAL(mode == 0 ? 1 + 0x1p-12f : 1.0f, gpu.download<float>(c, 1)[0]);
+  }
+}
+
+// In the middle between two neighbours the even one is taken: 1 + 2⁻⁸ and 1 + 3 · 2⁻⁸ for bfloat16, with 2⁻¹¹ for half.
+void resultsAreRoundedToEven() {
+  const Gpu gpu;
+  cublasContext* handle = newHandle();
+  const float one = 1;
+  for (const int type : {kBfloat, kHalf}) {
+    const float unit = type == kBfloat ? 0x1p-8f : 0x1p-11f;
+    // A row [1, 1] times a column [1, ties]: the sum has one bit more than the type.
+    const DevicePointer a = uploadAs(gpu, type, {1, 1});
+    const DevicePointer b = uploadAs(gpu, type, {1, unit, 1, 3 * unit});
+    const DevicePointer c = uploadAs(gpu, type, {0, 0});
+    const float zero = 0;
+    CHECK_EQUAL(0, cublasGemmEx(handle, 0, 0, 1, 2, 2, &one, a, type, 1, b, type, 2, &zero, c, type, 1, kCompute32, -1));
+    const std::vector<float> got = downloadAs(gpu, type, c, 2);
+    CHECK_EQUAL(1.0f, got[0]);
+    CHECK_EQUAL(1 + 4 * unit, got[1]);
   }
 }
 
@@ -305,6 +324,7 @@ int main() {
   productsAreRight();
   oneTriangleIsUpdated();
   tensorFloatsLoseBits();
+  resultsAreRoundedToEven();
   productsKeepStreamOrder();
   argumentsAreChecked();
   everySymbolIsThere();

@@ -6,7 +6,8 @@ import java.util.Set;
 /** Loads and stores. */
 final class MemoryAccess implements Family {
   private static final Set<String> OPCODES =
-      Set.of("ld", "ldu", "st", "prefetch", "prefetchu", "discard", "applypriority");
+      Set.of(
+          "ld", "ldu", "st", "prefetch", "prefetchu", "discard", "applypriority", "createpolicy");
   private static final String[] HINTS = {
     "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "weak", "L2::cache_hint", "unified"
   };
@@ -21,13 +22,22 @@ final class MemoryAccess implements Family {
     return switch (form.opcode()) {
       case "ld", "ldu" -> access(form, false);
       case "st" -> access(form, true);
+      case "createpolicy" -> {
+        ignoreAll(form);
+        yield form.write(0, Type.B64, "u64(0)");
+      }
       default -> {
-        while (form.takePrefixed("").isPresent()) {
-          // all are hints
-        }
+        ignoreAll(form);
         yield ";";
       }
     };
+  }
+
+  /** All modifiers are hints how to cache. */
+  private static void ignoreAll(Form form) {
+    while (form.takePrefixed("").isPresent()) {
+      // taken
+    }
   }
 
   /** Takes a state space; what follows the double colon says which part of it. */

@@ -85,9 +85,17 @@ public final class StandIn {
         "STANDIN_KERNELS", standIn.kernels().toString());
   }
 
+  private sealed interface Outcome {}
+
+  private record Ready() implements Outcome {}
+
+  private record Missing(String reason) implements Outcome {}
+
+  private record Failed(IOException cause) implements Outcome {}
+
   /** Built once a process, before the first test that needs a device. */
   private static final class Once {
-    static final Optional<String> MISSING = prepareOnce();
+    static final Outcome OUTCOME = prepareOnce();
 
     private Once() {}
   }
@@ -97,9 +105,14 @@ public final class StandIn {
    * standin}: builds it there.
    *
    * @return why there is none; empty if it is there, or isn't asked for
+   * @throws UncheckedIOException if it can't be built
    */
   public static Optional<String> prepare() {
-    return Once.MISSING;
+    return switch (Once.OUTCOME) {
+      case Ready ready -> Optional.empty();
+      case Missing(String reason) -> Optional.of(reason);
+      case Failed(IOException cause) -> throw new UncheckedIOException(cause);
+    };
   }
 
   /** The folder in LD_LIBRARY_PATH; empty if this process isn't meant to run on the stand-in. */
@@ -108,23 +121,23 @@ public final class StandIn {
     return first.endsWith("standin") ? Optional.of(Path.of(first)) : Optional.empty();
   }
 
-  private static Optional<String> prepareOnce() {
+  private static Outcome prepareOnce() {
     Optional<Path> folder = requested();
     if (folder.isEmpty()) {
-      return Optional.empty();
+      return new Ready();
     }
     Optional<String> missing = missingPrograms();
     if (missing.isPresent()) {
-      return missing;
+      return new Missing(missing.get());
     }
     try {
       StandIn standIn = new StandIn(folder.get(), BuildOptions.plain());
       standIn.build();
       standIn.load();
       configure("KERNELS", standIn.kernels().toString());
-      return Optional.empty();
+      return new Ready();
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      return new Failed(e);
     }
   }
 
@@ -245,7 +258,7 @@ public final class StandIn {
     try {
       return future.get();
     } catch (ExecutionException e) {
-      throw new IOException(file, e.getCause());
+      throw new IOException(file + ": " + e.getCause(), e.getCause());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);

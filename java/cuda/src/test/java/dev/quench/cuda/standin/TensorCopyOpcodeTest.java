@@ -4,12 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
 import java.util.stream.IntStream;
 import jcuda.CudaException;
 import jcuda.Pointer;
@@ -25,7 +19,6 @@ final class TensorCopyOpcodeTest {
   private static final int COLUMNS = 48;
   private static final int ROWS = 20;
   private static final int BOX_ROWS = 8;
-  private static final int INT32 = 3; // CU_TENSOR_MAP_DATA_TYPE_INT32
 
   /** A box goes to shared memory and from there, as bytes, to {@code out}; then back by a store. */
   private static final String BOX =
@@ -171,49 +164,14 @@ final class TensorCopyOpcodeTest {
     runner.launch("box", 1, 32, 4 * box.words(), parameters);
   }
 
-  /** {@code cuTensorMapEncodeTiled} of the int32 matrix at an address. */
-  @SuppressWarnings("restricted") // the driver is the stand-in
-  private static byte[] tensorMap(CUdeviceptr address, Box box) {
-    SymbolLookup driver = SymbolLookup.libraryLookup("libcuda.so.1", Arena.global());
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment map = arena.allocate(128, 64);
-      int status =
-          (int)
-              Linker.nativeLinker()
-                  .downcallHandle(
-                      driver.findOrThrow("cuTensorMapEncodeTiled"),
-                      FunctionDescriptor.of(
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.ADDRESS,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_INT,
-                          ValueLayout.JAVA_INT))
-                  .invokeExact(
-                      map,
-                      INT32,
-                      2,
-                      MemorySegment.ofAddress(PtxRunner.address(address)),
-                      arena.allocateFrom(ValueLayout.JAVA_LONG, COLUMNS, ROWS),
-                      arena.allocateFrom(ValueLayout.JAVA_LONG, 4 * COLUMNS),
-                      arena.allocateFrom(ValueLayout.JAVA_INT, box.columns(), BOX_ROWS),
-                      arena.allocateFrom(ValueLayout.JAVA_INT, 1, 1),
-                      0,
-                      box.swizzle(),
-                      0,
-                      0);
-      assertThat(status).isZero();
-      return map.toArray(ValueLayout.JAVA_BYTE);
-    } catch (Throwable e) { // what a method handle declares
-      throw new IllegalStateException("cuTensorMapEncodeTiled", e);
-    }
+  private static byte[] tensorMap(CUdeviceptr tensor, Box box) {
+    return TensorMaps.encode(
+        TensorMaps.INT32,
+        tensor,
+        new long[] {COLUMNS, ROWS},
+        new long[] {4 * COLUMNS},
+        new int[] {box.columns(), BOX_ROWS},
+        box.swizzle());
   }
 
   /** A ring of two buffers: a producer warp and a consumer warp take turns by mbarriers. */

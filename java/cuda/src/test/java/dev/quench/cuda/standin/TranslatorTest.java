@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.DoubleUnaryOperator;
 import java.util.stream.Stream;
 import jcuda.CudaException;
 import org.junit.jupiter.api.Test;
@@ -194,30 +195,88 @@ final class TranslatorTest {
   @Test
   void profile(@TempDir Path folder) throws IOException, InterruptedException {
     PtxRunner.require();
-    Path standIn = StandIn.requested().orElseThrow().toAbsolutePath();
     BuildOptions options = BuildOptions.parse(List.of("--profile"));
     StandIn.library(folder, options).compile("neighbours.ptx", NEIGHBOURS);
     Path table = folder.resolve("profile.tsv");
     Path ptx = Files.writeString(folder.resolve("neighbours.ptx"), NEIGHBOURS);
-    ProcessBuilder builder =
-        new ProcessBuilder(
-            ProcessHandle.current().info().command().orElseThrow(),
-            "--enable-native-access=ALL-UNNAMED",
-            "-cp",
-            System.getProperty("java.class.path"),
-            LaunchProgram.class.getName(),
-            ptx.toString(),
-            "neighbours");
-    builder.environment().put("LD_LIBRARY_PATH", standIn.toString());
-    builder.environment().put("STANDIN_KERNELS", folder.toString());
-    builder.environment().put("STANDIN_PROFILE", table.toString());
-    assertThat(builder.inheritIO().start().waitFor()).isZero();
+    LaunchProgram.run(ptx, "neighbours", folder, "STANDIN_PROFILE", table.toString());
     try (Stream<String> lines = Files.lines(table)) {
       assertThat(lines)
           .containsExactly(
               "neighbours\t5\tshared\tstore\t4\t2\t32.000\t1.000\t256",
               "neighbours\t7\tshared\tload\t4\t2\t32.000\t1.000\t256",
               "neighbours\t8\tglobal\tstore\t4\t2\t8.000\t4.000\t256");
+    }
+  }
+
+  private static final String APPROXIMATIONS =
+      """
+      .version 8.0
+      .target sm_80
+      .address_size 64
+      .visible .entry approximate(.param .u64 values)
+      {
+        .reg .b32 %r<4>;
+        .reg .f32 %f<12>;
+        .reg .b64 %rd<4>;
+        mov.u32 %r1, %tid.x;
+        ld.param.u64 %rd1, [values];
+        mad.wide.u32 %rd1, %r1, 4, %rd1;
+        ld.global.f32 %f1, [%rd1];
+        rcp.approx.f32 %f2, %f1;
+        sqrt.approx.f32 %f3, %f1;
+        rsqrt.approx.f32 %f4, %f1;
+        ex2.approx.f32 %f5, %f1;
+        lg2.approx.f32 %f6, %f1;
+        tanh.approx.f32 %f7, %f1;
+        sin.approx.f32 %f8, %f1;
+        cos.approx.f32 %f9, %f1;
+        st.global.f32 [%rd1+256], %f2;
+        st.global.f32 [%rd1+512], %f3;
+        st.global.f32 [%rd1+768], %f4;
+        st.global.f32 [%rd1+1024], %f5;
+        st.global.f32 [%rd1+1280], %f6;
+        st.global.f32 [%rd1+1536], %f7;
+        st.global.f32 [%rd1+1792], %f8;
+        st.global.f32 [%rd1+2048], %f9;
+        ret;
+      }
+      """;
+
+  private record Approximation(DoubleUnaryOperator exact, double relative, double absolute) {
+    double error(float x, float result) {
+      double value = exact.applyAsDouble(x);
+      // Half an ulp more, since the perturbed value is rounded too.
+      double allowed = relative * Math.abs(value) + absolute + Math.ulp(result) / 2;
+      return Math.abs(result - value) / allowed;
+    }
+  }
+
+  /** Perturbed approximations are wrong by up to what is allowed, and some by much of it. */
+  @Test
+  void perturbation(@TempDir Path folder) throws IOException, InterruptedException {
+    PtxRunner.require();
+    StandIn.library(folder, BuildOptions.plain()).compile("approximate.ptx", APPROXIMATIONS);
+    Path ptx = Files.writeString(folder.resolve("approximate.ptx"), APPROXIMATIONS);
+    float[] results = LaunchProgram.run(ptx, "approximate", folder, "STANDIN_APPROX", "perturb");
+    float[] values = LaunchProgram.before();
+    double log2 = Math.log(2);
+    List<Approximation> functions =
+        List.of(
+            new Approximation(x -> 1 / x, 0x1p-23, 0),
+            new Approximation(Math::sqrt, 0x1p-23, 0),
+            new Approximation(x -> 1 / Math.sqrt(x), 0x1p-22, 0),
+            new Approximation(x -> Math.pow(2, x), 0x1p-22, 0),
+            new Approximation(x -> Math.log(x) / log2, 0x1p-22, 0x1p-22),
+            new Approximation(Math::tanh, 0x1p-11, 0),
+            new Approximation(Math::sin, 0, 0x1p-20),
+            new Approximation(Math::cos, 0, 0x1p-20));
+    for (int f = 0; f < functions.size(); f++) {
+      double worst = 0;
+      for (int i = 0; i < 64; i++) {
+        worst = Math.max(worst, functions.get(f).error(values[i], results[64 * (f + 1) + i]));
+      }
+      assertThat(worst).as("function %d", f).isBetween(0.5, 1.0);
     }
   }
 }
