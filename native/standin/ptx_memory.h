@@ -202,4 +202,5 @@ inline void cluster_barrier() { barrier(0); }
 #else
 #define PROFILE(shared_memory, stores, bytes)
 #define PROFILE_COPY(bytes)
+#define PROFILE_ROWS(stores, count)
 #endif

@@ -130,6 +130,11 @@ class Profile {
 #define PROFILE(shared_memory, stores, bytes)                                                                   \
   Profile::instance().note(PROFILE_KEY(__COUNTER__), __LINE__, shared_memory, stores, bytes,                     \
                            (shared_memory) ? shared.offset(address) : address);
+// ldmatrix and stmatrix: a row of 16 bytes for each of the first lanes.
+#define PROFILE_ROWS(stores, count)                                                                              \
+  if (cur->lane < 8 * (count)) {                                                                                 \
+    Profile::instance().note(PROFILE_KEY(__COUNTER__), __LINE__, true, stores, 16, offset);                      \
+  }
 #define PROFILE_COPY(bytes)                                                                                      \
   Profile::instance().note(PROFILE_KEY(__COUNTER__), __LINE__, false, false, bytes, source);                     \
   Profile::instance().note(PROFILE_KEY(__COUNTER__), __LINE__, true, true, bytes, shared.offset(address));

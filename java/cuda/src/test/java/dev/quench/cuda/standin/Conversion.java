@@ -15,7 +15,6 @@ final class Conversion implements Family {
 
   @Override
   public String translate(Form form) {
-    form.ignore("pack");
     Optional<String> toInteger = form.takeOne("rni", "rzi", "rmi", "rpi");
     Optional<String> rounding = form.takeOne("rna", "rn", "rz", "rm", "rp");
     boolean flushes = form.take("ftz");

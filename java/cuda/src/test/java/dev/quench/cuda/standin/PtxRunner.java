@@ -40,7 +40,7 @@ final class PtxRunner implements AutoCloseable {
   static Translation compile(String ptx) throws IOException {
     require();
     Path kernels = StandIn.requested().orElseThrow().toAbsolutePath().resolve("kernels");
-    return StandIn.library(kernels, BuildOptions.plain()).compile("test", ptx);
+    return StandIn.library(kernels, StandIn.options()).compile("test", ptx);
   }
 
   /** Skips the test, or fails it where that is asked for, if there is no stand-in. */

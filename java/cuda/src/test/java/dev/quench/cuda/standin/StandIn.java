@@ -102,7 +102,7 @@ public final class StandIn {
 
   /**
    * Makes this process run on the stand-in if LD_LIBRARY_PATH begins with a folder named {@code
-   * standin}: builds it there.
+   * standin}: builds it there, with the options in STANDIN_BUILD.
    *
    * @return why there is none; empty if it is there, or isn't asked for
    * @throws UncheckedIOException if it can't be built
@@ -113,6 +113,14 @@ public final class StandIn {
       case Missing(String reason) -> Optional.of(reason);
       case Failed(IOException cause) -> throw new UncheckedIOException(cause);
     };
+  }
+
+  /** The options in STANDIN_BUILD, written as those of {@link #main} are. */
+  static BuildOptions options() {
+    String options = System.getenv().getOrDefault("STANDIN_BUILD", "").strip();
+    return options.isEmpty()
+        ? BuildOptions.plain()
+        : BuildOptions.parse(List.of(options.split("\\s+")));
   }
 
   /** The folder in LD_LIBRARY_PATH; empty if this process isn't meant to run on the stand-in. */
@@ -131,7 +139,7 @@ public final class StandIn {
       return new Missing(missing.get());
     }
     try {
-      StandIn standIn = new StandIn(folder.get(), BuildOptions.plain());
+      StandIn standIn = new StandIn(folder.get(), options());
       standIn.build();
       standIn.load();
       configure("KERNELS", standIn.kernels().toString());

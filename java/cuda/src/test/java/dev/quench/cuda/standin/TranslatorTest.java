@@ -157,7 +157,7 @@ final class TranslatorTest {
       {
         .reg .b32 %r<8>;
         .reg .b64 %rd<4>;
-        .shared .align 4 .b8 words[8192];
+        .shared .align 16 .b8 words[8192];
         .loc 1 5 1
         mov.u32 %r1, %tid.x;
         mov.u32 %r2, words;
@@ -173,6 +173,8 @@ final class TranslatorTest {
         mad.wide.u32 %rd1, %r1, 8, %rd1;
         .loc 1 8 1
         st.global.u32 [%rd1], %r5;
+        .loc 1 9 1
+        ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r6, %r7}, [%r3];
         ret;
       }
       .file 1 "neighbours.cu"
@@ -191,7 +193,7 @@ final class TranslatorTest {
         .isEqualTo(whole.cpp());
   }
 
-  /** 32 lanes that are 128 bytes apart are in one bank; 8 bytes apart, 8 sectors for 4. */
+  /** 32 lanes that are 128 bytes apart are in one bank, and so are 8 rows; 8 sectors hold 4. */
   @Test
   void profile(@TempDir Path folder) throws IOException, InterruptedException {
     PtxRunner.require();
@@ -205,7 +207,8 @@ final class TranslatorTest {
           .containsExactly(
               "neighbours\t5\tshared\tstore\t4\t2\t32.000\t1.000\t256",
               "neighbours\t7\tshared\tload\t4\t2\t32.000\t1.000\t256",
-              "neighbours\t8\tglobal\tstore\t4\t2\t8.000\t4.000\t256");
+              "neighbours\t8\tglobal\tstore\t4\t2\t8.000\t4.000\t256",
+              "neighbours\t9\tshared\tload\t16\t2\t16.000\t2.000\t512");
     }
   }
 

@@ -34,11 +34,18 @@ final class WarpMatrix implements Family {
     if (form.elements(registers).size() != count) {
       throw new Untranslatable(form.elements(registers).size() + " registers");
     }
-    String arguments = "(part, shared, " + form.sharedOffset(1 - registers) + ");";
-    String template = form.opcode() + "<" + count + ", " + transposes + ">" + arguments;
+    String call = form.opcode() + "<" + count + ", " + transposes + ">(part, shared, offset);";
+    String rows =
+        "const u32 offset = "
+            + form.sharedOffset(1 - registers)
+            + "; PROFILE_ROWS("
+            + !loads
+            + ", "
+            + count
+            + ") ";
     return loads
-        ? "{ u32 part[" + count + "]; " + template + " " + form.writeAll(0, Type.B32, "part") + "}"
-        : "{ const u32 part[] = {" + form.readAll(1, Type.B32) + "}; " + template + " }";
+        ? "{ " + rows + "u32 part[" + count + "]; " + call + " " + form.writeAll(0, Type.B32, "part") + "}"
+        : "{ " + rows + "const u32 part[] = {" + form.readAll(1, Type.B32) + "}; " + call + " }";
   }
 
   /** {@code mma.sync.aligned.m16n8kK.row.col.D.A.B.C d, a, b, c}. */
