@@ -1,13 +1,14 @@
 // The gated activations of MLPs: y = activation(gate) * up, f32.
 //
 // quench_gated_silu_f32: activation(x) = x / (1 + e^-x), for x < 0 as x e^x / (1 + e^x), so that no
-// exponential is large. The steps, and so the bits, are the CPU's: an exponential (decay.cuh, 3 units
-// of roundoff u = 2^-24), a product, a sum, a quotient, a product: within 7u where nothing underflows.
+// exponential is large. The steps, and so the bits, are the CPU's: an exponential (decay.cuh, 3
+// units of roundoff u = 2^-24), a product, a sum, a quotient, a product: within 7u where nothing
+// underflows.
 //
-// y may be gate or up. A matrix is (address of element (0, 0), elements between two rows). Alignment:
-// that of an element; 16-byte accesses where addresses and strides allow it. Grid, block: as overQuads
-// says (elements.cuh), 2 quads a thread. 256 threads, no shared memory. Where all operands are dense,
-// a caller may pass a matrix as one row.
+// y may be gate or up. A matrix is (address of element (0, 0), elements between two rows).
+// Alignment: that of an element; 16-byte accesses where addresses and strides allow it. Grid,
+// block: as overQuads says (elements.cuh), 2 quads a thread. 256 threads, no shared memory. Where
+// all operands are dense, a caller may pass a matrix as one row.
 #include "decay.cuh"
 #include "elements.cuh"
 

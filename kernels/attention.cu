@@ -1,6 +1,7 @@
-// Causal attention, f32 in and out: y = softmax(q k^T scale) v for each head, over sequences that lie
-// one after the other; query head h reads key head h / group. Tiles of queries against tiles of keys,
-// with the softmax's maximum and sum carried along (Dao et al. 2022): no tokens x tokens matrix.
+// Causal attention, f32 in and out: y = softmax(q k^T scale) v for each head, over sequences that
+// lie one after the other; query head h reads key head h / group. Tiles of queries against tiles of
+// keys, with the softmax's maximum and sum carried along (Dao et al. 2022): no tokens x tokens
+// matrix.
 //
 // Launch: grid x = tiles of queries of all sequences, y = heads. `starts` [sequences + 1] holds the
 // first token of each sequence and the number of tokens, `tiles` [sequences + 1] how many tiles of
@@ -14,21 +15,22 @@
 //   quench_attention_f32_128      ... 128    128      64       32    4 (96 * 144 + 32 * 132) bytes
 //   quench_attention_f32_256      ... 256    64       32       16    4 (48 * 272 + 16 * 260) bytes
 //
-// Wide heads: products on tensor cores (mma.sync m16n8k8, tf32). A factor is split into high + low of
-// 11 bits each: high is rounded, so that low is off by one unit of the last of 24 bits at most, 2 u with
-// u = 2^-24. high*high goes into one sum, high*low + low*high into another (3 products for one); dropped
-// is low*low <= 2^-22 |ab| = 4 u |ab|: 8 u |ab| in all. If a tensor core truncates each sum (2 u), the
-// large sum of n products is off by n/8 * 2 u, the small one by nothing that counts: a score by
-// (headDim/4 + 8 + 2) u of scale * sum |q||k|, below headDim + 2 from 11 on. A result of n keys is off by
-// 8 u and 5n/16 u (sums, rescaling) besides its weights. Narrow heads take fused multiply-adds: at most
-// headDim + 1 roundings. Weights e^-d: decay.cuh. Infinite operands give NaN on tensor cores.
+// Wide heads: products on tensor cores (mma.sync m16n8k8, tf32). A factor is split into high + low
+// of 11 bits each: high is rounded, so that low is off by one unit of the last of 24 bits at most,
+// 2 u with u = 2^-24. high*high goes into one sum, high*low + low*high into another (3 products for
+// one); dropped is low*low <= 2^-22 |ab| = 4 u |ab|: 8 u |ab| in all. If a tensor core truncates
+// each sum (2 u), the large sum of n products is off by n/8 * 2 u, the small one by nothing that
+// counts: a score by (headDim/4 + 8 + 2) u of scale * sum |q||k|, below headDim + 2 from 11 on. A
+// result of n keys is off by 8 u and 5n/16 u (sums, rescaling) besides its weights. Narrow heads
+// take fused multiply-adds: at most headDim + 1 roundings. Weights e^-d: decay.cuh. Infinite
+// operands give NaN on tensor cores.
 //
-// A warp has 16 rows of queries. Thread t of the 4 that share a row g holds columns 2t and 2t + 1 of
-// the scores, but columns t and t + 4 of a left operand: the sum over the keys (or over the elements
-// of a head) is taken in an order in which these are the same, so that scores become weights in place
-// and operands come from shared memory in 16 bytes.
-#include "common.cuh"
+// A warp has 16 rows of queries. Thread t of the 4 that share a row g holds columns 2t and 2t + 1
+// of the scores, but columns t and t + 4 of a left operand: the sum over the keys (or over the
+// elements of a head) is taken in an order in which these are the same, so that scores become
+// weights in place and operands come from shared memory in 16 bytes.
 #include "decay.cuh"
+#include "elements.cuh"
 
 namespace quench {
 
@@ -51,8 +53,8 @@ struct Operands {
 
 // ---- what a block does
 
-// Queries [first, first + kQueries) of a sequence, and a head; moved so that token 0 is the first of
-// the sequence, and element 0 the first of the head.
+// Queries [first, first + kQueries) of a sequence, and a head; moved so that token 0 is the first
+// of the sequence, and element 0 the first of the head.
 struct Work {
   const float* q;
   const float* k;
@@ -167,8 +169,8 @@ struct Split {
   uint32_t low;
 };
 
-// The high part is rounded to 11 bits; 12 bits and a sign are left, of which a tensor core, which ignores the last 13
-// bits of a register, takes 11.
+// The high part is rounded to 11 bits; 12 bits and a sign are left, of which a tensor core, which
+// ignores the last 13 bits of a register, takes 11.
 __device__ inline Split split(float x) {
   const uint32_t high = (__float_as_uint(x) + 0x1000) & ~0x1FFFu;
   return {high, __float_as_uint(x - __uint_as_float(high))};
@@ -191,8 +193,8 @@ __device__ inline void multiply(
   multiply(large, a[0].high, a[1].high, a[2].high, a[3].high, b[0].high, b[1].high);
 }
 
-// Scores of the warp's 16 queries against a tile of keys, without the scale. `queries` is the warp's
-// first row.
+// Scores of the warp's 16 queries against a tile of keys, without the scale. `queries` is the
+// warp's first row.
 template <class S>
 __device__ inline void scoreTile(
     const float* queries, const float* keys, int headDim, float (&scores)[S::kKeys / 8][4]) {
@@ -234,11 +236,12 @@ __device__ inline void scoreTile(
   }
 }
 
-// The score of a key that a query doesn't see: its weight is 0. Every query sees key 0 of its sequence.
+// The score of a key that a query doesn't see: its weight is 0. Every query sees key 0 of its
+// sequence.
 constexpr float kUnseen = -__builtin_huge_valf();
 
-// What is known of a query's softmax: the largest score so far, and this thread's share of the sum of
-// e^(score - largest).
+// What is known of a query's softmax: the largest score so far, and this thread's share of the sum
+// of e^(score - largest).
 struct Softmax {
   float largest = kUnseen;
   float sum = 0;
@@ -269,8 +272,8 @@ __device__ inline float sumOfFour(float value) {
   return value + __shfl_xor_sync(0xFFFFFFFFu, value, 2);
 }
 
-// Makes weights of the scores of one of the thread's two rows, kRow; keys after the query have none.
-// Returns the factor of earlier results.
+// Makes weights of the scores of one of the thread's two rows, kRow; keys after the query have
+// none. Returns the factor of earlier results.
 template <class S, int kRow>
 __device__ inline float weigh(
     float (&scores)[S::kKeys / 8][4], float scale, int query, int firstKey, Softmax& softmax) {
@@ -350,7 +353,7 @@ __device__ inline void storeRow(
     const float first = results[n][offset] * inverse;
     const float second = results[n][offset + 1] * inverse;
     if (paired && column < operands.headDim) {
-      *reinterpret_cast<float2*>(row + column) = make_float2(first, second);
+      storeWords<2>(row + column, {__float_as_uint(first), __float_as_uint(second)});
     } else if (column < operands.headDim) {
       row[column] = first;
       if (column + 1 < operands.headDim) {

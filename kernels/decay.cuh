@@ -5,11 +5,12 @@
 
 namespace quench {
 
-// e^-a for a >= 0, by the steps and with the bits of the CPU's (core's Exp.decay): a = k ln 2 + r with
-// |r| <= ln 2 / 2, e^-r by its Taylor polynomial of degree 7 (truncation below 6e-9), then 2^-k by a
-// subtraction from the exponent. The polynomial gives 2^64 e^-r and the last product rounds, so that
-// results down to the smallest subnormal come out. Relative error below 3 * 2^-24 where the result is
-// normal, 0 for a = infinity, NaN for NaN. No .approx instruction: the result is the same everywhere.
+// e^-a for a >= 0, by the steps and with the bits of the CPU's (core's Exp.decay): a = k ln 2 + r
+// with |r| <= ln 2 / 2, e^-r by its Taylor polynomial of degree 7 (truncation below 6e-9), then
+// 2^-k by a subtraction from the exponent. The polynomial gives 2^64 e^-r and the last product
+// rounds, so that results down to the smallest subnormal come out. Relative error below 3 * 2^-24
+// where the result is normal, 0 for a = infinity, NaN for NaN. No .approx instruction: the result
+// is the same everywhere.
 __device__ inline float decay(float a) {
   // Adding 1.5 * 2^23 rounds to an integer, which is the low bits of the sum.
   constexpr float kRound = 12582912.0f;

@@ -1,6 +1,7 @@
 // Four elements at a time.
 #pragma once
 
+#include <cstring>
 #include <type_traits>
 
 #include "common.cuh"
@@ -51,11 +52,34 @@ __device__ inline Quad<T> loadQuad(const T* from, i64 count, bool aligned, T res
                                : loadQuad<false>(from, count, rest);
 }
 
+// One store for every 16 bytes. It is written as an instruction, since nvcc makes four stores of
+// some assignments of a struct, as if it had forgotten how that is aligned.
+template <int kWords>
+__device__ inline void storeWords(void* to, const uint32_t (&words)[kWords]) {
+  const size_t at = __cvta_generic_to_global(to);
+  if constexpr (kWords == 1) {
+    asm volatile("st.global.b32 [%0], %1;" ::"l"(at), "r"(words[0]) : "memory");
+  } else if constexpr (kWords == 2) {
+    asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(at), "r"(words[0]), "r"(words[1])
+                 : "memory");
+  } else {
+    static_assert(kWords % 4 == 0);
+#pragma unroll
+    for (int i = 0; i < kWords; i += 4) {
+      asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(at + 4 * i), "r"(words[i]),
+                   "r"(words[i + 1]), "r"(words[i + 2]), "r"(words[i + 3])
+                   : "memory");
+    }
+  }
+}
+
 // Writes four elements, or the first `count` of them.
 template <bool kWhole, class T>
 __device__ inline void storeQuad(T* to, i64 count, const Quad<T>& quad) {
   if constexpr (kWhole) {
-    *reinterpret_cast<Quad<T>*>(to) = quad;
+    uint32_t words[sizeof(quad) / 4];
+    memcpy(words, &quad, sizeof(quad));
+    storeWords(to, words);
   } else {
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -75,11 +99,11 @@ __device__ inline void storeQuad(T* to, i64 count, bool aligned, const Quad<T>& 
   }
 }
 
-// Shares the quads of a matrix among a grid. A block of 256 threads is a tile of 2^widthBits threads
-// across and the rest down. A thread takes kQuads quads, a tile's width apart, and loads all before
-// it stores the first, so that enough bytes are in flight; elements one by one where operands aren't
-// aligned and at the end of a row. Grid: x covers the columns, y the rows, in a loop where there are
-// more of them than a grid may have.
+// Shares the quads of a matrix among a grid. A block of 256 threads is a tile of 2^widthBits
+// threads across and the rest down. A thread takes kQuads quads, a tile's width apart, and loads
+// all before it stores the first, so that enough bytes are in flight; elements one by one where
+// operands aren't aligned and at the end of a row. Grid: x covers the columns, y the rows, in a
+// loop where there are more of them than a grid may have.
 //
 // Body: a type Packet; bool aligned(), of all operands; Packet load<whole>(row, column, count);
 // void store<whole>(row, column, count, Packet).

@@ -2,9 +2,10 @@
 // IEEE operation an element.
 //
 // A matrix is (address of element (0, 0), elements between two rows), a row vector its address.
-// Alignment: that of an element; 16-byte accesses where addresses and strides allow it. Grid, block:
-// as overQuads says (elements.cuh), 4 quads a thread. 256 threads, no shared memory. Where all
-// operands are dense, a caller may pass a matrix as one row (not for those that take a row vector).
+// Alignment: that of an element; 16-byte accesses where addresses and strides allow it. Grid,
+// block: as overQuads says (elements.cuh), 4 quads a thread. 256 threads, no shared memory. Where
+// all operands are dense, a caller may pass a matrix as one row (not for those that take a row
+// vector).
 //
 // quench_add_f32:            y += x
 // quench_round_f16, _bf16:   y = y rounded to the nearest f16 or bf16, ties to even

@@ -1,16 +1,17 @@
-// quench_log_probability_f32: out[r] = logits[r, targets[r]] - log(sum over c of exp(logits[r, c])).
+// quench_log_probability_f32: out[r] = logits[r, targets[r]] - log(sum over c of exp(logits[r,
+// c])).
 //
-// One block for each row; threads: a multiple of 32, at most 512. One read of the logits: a block takes
-// 16 elements a thread at a time and keeps the largest number so far and the sum of exponentials
-// relative to it (Milakov and Gimelshein 2018). 256 bytes of static shared memory. A target outside
-// [0, columns) traps. The logits are (address of element (0, 0), elements between two rows). Alignment:
-// that of an element; 16-byte loads where address and stride allow it.
+// One block for each row; threads: a multiple of 32, at most 512. One read of the logits: a block
+// takes 16 elements a thread at a time and keeps the largest number so far and the sum of
+// exponentials relative to it (Milakov and Gimelshein 2018). 256 bytes of static shared memory. A
+// target outside [0, columns) traps. The logits are (address of element (0, 0), elements between
+// two rows). Alignment: that of an element; 16-byte loads where address and stride allow it.
 //
-// Error of the sum, relative, in units of u = 2^-24: a term e^d is off by |d| + 3 (decay.cuh). If a row
-// fits in 16 elements a thread, nothing is rescaled, and n terms are added with at most n - 1
+// Error of the sum, relative, in units of u = 2^-24: a term e^d is off by |d| + 3 (decay.cuh). If a
+// row fits in 16 elements a thread, nothing is rescaled, and n terms are added with at most n - 1
 // roundings. Each further round rescales by a factor that is off by 4 + its distance, and distances
-// add up to |d|: 4 for 512 elements or more. The logarithm is off by 2 of itself (CUDA's logf); what
-// follows is in double.
+// add up to |d|: 4 for 512 elements or more. The logarithm is off by 2 of itself (CUDA's logf);
+// what follows is in double.
 #include "decay.cuh"
 #include "elements.cuh"
 #include "reduce.cuh"

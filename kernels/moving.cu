@@ -1,21 +1,21 @@
 // Copies, casts and reorderings. All are exact.
 //
-// A matrix is (address of element (0, 0), elements between two rows). Alignment: that of an element;
-// where the address and the stride of an operand allow it, its elements are read or written four at
-// a time (16 bytes of f32, 8 of f16 and bf16, 4 of i8). Nothing outside a view is touched.
-// Kernels _b8, _b16, _b32 and _b64 move units of so many bits as they are, so a caller may move
-// several small elements as one unit.
+// A matrix is (address of element (0, 0), elements between two rows). Alignment: that of an
+// element; where the address and the stride of an operand allow it, its elements are read or
+// written four at a time (16 bytes of f32, 8 of f16 and bf16, 4 of i8). Nothing outside a view is
+// touched. Kernels _b8, _b16, _b32 and _b64 move units of so many bits as they are, so a caller may
+// move several small elements as one unit.
 //
 // quench_convert_<from>_<to>, quench_copy_<unit>: target = source.
 //   Grid, block: as overQuads says (elements.cuh), 4 quads a thread. 256 threads, no shared memory.
 // quench_gather_rows_<from>_<to>, quench_gather_rows_<unit>: target[r, :] = source[index[r], :].
 //   The same grid. An index outside [0, sourceRows) traps.
-// quench_transpose_<from>_<to>, quench_transpose_<unit>: target = source transposed; rows and columns
-//   are the source's. One block of 256 threads for each square of 64 x 64, numbered row by row of the
-//   source's squares; at most 33 KiB of static shared memory.
-// quench_gather_symmetric_f32: target[i, j] = H[max(a, b), min(a, b)] with a = index[i], b = index[j],
-//   for i <= j; the lower triangle of the target may be written. The grid of a convert of n x n. An
-//   index outside [0, n) traps.
+// quench_transpose_<from>_<to>, quench_transpose_<unit>: target = source transposed.
+//   Rows and columns are the source's. One block of 256 threads for each square of 64 x 64, numbered
+//   row by row of the source's squares; at most 33 KiB of static shared memory.
+// quench_gather_symmetric_f32: target[i, j] = H[max(a, b), min(a, b)] for i <= j, where a = index[i]
+//   and b = index[j]; the lower triangle of the target may be written. The grid of a convert of
+//   n x n. An index outside [0, n) traps.
 // quench_diagonal_f32, quench_set_diagonal_f32: one thread an element of the diagonal; 256 threads.
 #include "elements.cuh"
 
@@ -81,7 +81,8 @@ struct GatherRows {
 constexpr int kSide = 64;
 
 // Through shared memory, so that both matrices are touched along their rows. A row of the square is
-// an odd number of words long: what a warp reads down a column lies in banks two lanes share at most.
+// an odd number of words long: what a warp reads down a column lies in banks two lanes share at
+// most.
 template <class S, class T>
 __device__ inline void transpose(
     const S* source, i64 sourceStride, T* target, i64 targetStride, i64 rows,

@@ -1,11 +1,11 @@
-// quench_rms_norm_f32: y[r, :] = x[r, :] / sqrt(mean(x[r, :]^2) + epsilon) * weight, f32 (RMSNorm, Zhang
-// and Sennrich 2019).
+// quench_rms_norm_f32: y[r, :] = x[r, :] / sqrt(mean(x[r, :]^2) + epsilon) * weight, f32 (RMSNorm,
+// Zhang and Sennrich 2019).
 //
 // One block for each row. Threads: a multiple of 32, at most 1024. A thread takes quads, a block's
-// width apart; rows of up to 16 elements a thread are read once and kept in registers, longer ones are
-// read again. 128 bytes of static shared memory. A matrix is (address of element (0, 0), elements
-// between two rows). Alignment: that of an element; 16-byte accesses where addresses and strides allow
-// it; the order of the sum doesn't depend on that, but on the number of threads.
+// width apart; rows of up to 16 elements a thread are read once and kept in registers, longer ones
+// are read again. 128 bytes of static shared memory. A matrix is (address of element (0, 0),
+// elements between two rows). Alignment: that of an element; 16-byte accesses where addresses and
+// strides allow it; the order of the sum doesn't depend on that, but on the number of threads.
 //
 // Error, in units of u = 2^-24, for n columns: the sum at most n, which the root halves with the
 // roundings of the mean and of epsilon; root, reciprocal, two products: n/2 + 5.

@@ -1,12 +1,12 @@
-// quench_rope_f32: rotary position embedding in place (Su et al. 2021), half-split layout. In each head
-// of headDim columns, elements i and i + half turn by the angle whose cosine and sine are cos[p, i] and
-// sin[p, i], p = positions[token], i < half; elements from 2 half on stay. Two products and a sum an
-// element, each rounded: the CPU's bits.
+// quench_rope_f32: rotary position embedding in place (Su et al. 2021), half-split layout. In each
+// head of headDim columns, elements i and i + half turn by the angle whose cosine and sine are
+// cos[p, i] and sin[p, i], p = positions[token], i < half; elements from 2 half on stay. Two
+// products and a sum an element, each rounded: the CPU's bits.
 //
-// One block for each token; threads: any number, they share the quads of the heads. No shared memory.
-// A position outside [0, positionCount) traps. A matrix is (address of element (0, 0), elements between
-// two rows). Alignment: that of an element; 16-byte accesses where addresses and strides, headDim and
-// half allow it.
+// One block for each token; threads: any number, they share the quads of the heads. No shared
+// memory. A position outside [0, positionCount) traps. A matrix is (address of element (0, 0),
+// elements between two rows). Alignment: that of an element; 16-byte accesses where addresses and
+// strides, headDim and half allow it.
 #include "elements.cuh"
 
 namespace quench {

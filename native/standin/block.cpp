@@ -248,7 +248,9 @@ void BlockRunner::fiberMain() {
       cur = next;
       continue;
     }
-    runner.free_.push_back(fiber);
+    if (!underThreadSanitizer()) {
+      runner.free_.push_back(fiber);
+    }
     fiber->leave(runner.host_);
   }
 }
@@ -403,7 +405,10 @@ const Payload* BlockRunner::collective(uint32_t mask, int operation, const Paylo
   }
   Payload* payloads = meeting.payloads[meeting.generation & 1];
   tsanRelease(payloads);
-  payloads[thread->lane] = mine;
+  {
+    const TsanIgnore ignore;
+    payloads[thread->lane] = mine;
+  }
   meeting.arrived |= 1u << thread->lane;
   if (meeting.arrived != mask) {
     wait(kInCollective, where);
@@ -441,7 +446,16 @@ Warp::Rendezvous& BlockRunner::rendezvous(Warp* warp, uint32_t mask) {
   return *unused;
 }
 
+// The copy happens after what its issuer did, whoever makes it.
+void BlockRunner::bulkLoadIssue(const BulkCopy& load) {
+  tsanRelease(reinterpret_cast<char*>(load.barrier) + 2);
+  const TsanIgnore ignore;
+  bulkLoads_.push_back(load);
+}
+
 bool BlockRunner::bulkLoadTake(uint64_t barrier, BulkCopy* load) {
+  tsanAcquire(reinterpret_cast<char*>(barrier) + 2);
+  const TsanIgnore ignore;
   for (auto it = bulkLoads_.begin(); it != bulkLoads_.end(); ++it) {
     if (it->barrier == barrier) {
       *load = *it;
@@ -471,7 +485,8 @@ void BlockRunner::checkYields() {
 
 // ---- reports
 
-void BlockRunner::fail(const std::string& message) {
+// What lies on the fiber is never destroyed, so that nothing there may own memory.
+void BlockRunner::fail(std::string message) {
   if (failure_.empty()) {
     const Dim& block = block_.ctaid;
     const Dim& thread = cur->tid;
@@ -479,6 +494,7 @@ void BlockRunner::fail(const std::string& message) {
                       thread.z) +
                message;
   }
+  std::string().swap(message);
   while (true) {
     running_->leave(host_);  // never to be resumed
   }

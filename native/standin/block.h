@@ -68,9 +68,9 @@ class BlockRunner {
   const Payload* collective(uint32_t mask, int operation, const Payload& mine, const void* where);
   void yield();
   void progress() { yields_ = 0; }
-  void bulkLoadIssue(const BulkCopy& load) { bulkLoads_.push_back(load); }
+  void bulkLoadIssue(const BulkCopy& load);
   bool bulkLoadTake(uint64_t barrier, BulkCopy* load);
-  [[noreturn]] void fail(const std::string& message);
+  [[noreturn]] void fail(std::string message);
 
   // ---- called by the handler of memory faults, on a fiber
   void* stackForFailure() const { return running_->stackTop(); }

@@ -1,66 +1,22 @@
-// libcublas.so.12: the routines that Quench calls, in stream order through the stand-in's driver. Everything else that
+// libcublas.so.12: the products that Quench needs, in stream order through the stand-in's driver. Everything else that
 // JCublas2 links is a stub that returns CUBLAS_STATUS_NOT_SUPPORTED.
-#include <cstdio>
-#include <cstring>
-#include <mutex>
+#include <functional>
 #include <optional>
-#include <set>
 
+#include "cublas_handle.h"
 #include "driver.h"
 #include "gemm.h"
 
 using namespace standin;
+using namespace standin::blas;
 
 #define API extern "C" STANDIN_API int
 
-extern "C" int cuCtxGetCurrent(Context** context);
-
 namespace {
-
-enum Status : int {
-  kOk = 0,
-  kNotCreated = 1,
-  kAllocationFailed = 3,
-  kBadValue = 7,
-  kExecutionFailed = 13,
-  kUnsupported = 15,
-};
 
 enum DataType : int { kReal32 = 0, kReal16 = 2, kRealB16 = 14 };
 
 enum ComputeType : int { kCompute32 = 68, kCompute32Pedantic = 69, kCompute32FastTf32 = 77 };
-
-constexpr int kTf32Math = 3;
-
-}  // namespace
-
-struct cublasContext {
-  Stream* stream = nullptr;
-  bool scalarsOnDevice = false;
-  int mathMode = 0;
-  int atomics = 0;
-};
-
-namespace {
-
-using Handle = cublasContext*;
-
-std::mutex handlesMutex;
-
-std::set<Handle>& handles() {
-  static auto* live = new std::set<Handle>;
-  return *live;
-}
-
-bool valid(Handle handle) {
-  const std::lock_guard<std::mutex> lock(handlesMutex);
-  return handles().count(handle) != 0;
-}
-
-int refuse(const char* function, int status, const char* reason) {
-  fprintf(stderr, "[standin] %s: %s\n", function, reason);
-  return status;
-}
 
 std::optional<Element> element(int type) {
   switch (type) {
@@ -187,124 +143,6 @@ int gemmEx(Handle handle, Product product, int compute) {
 }
 
 }  // namespace
-
-// ---- handles
-
-API cublasCreate_v2(Handle* handle) {
-  if (const int injected = standinInjectedFailure(__func__, kAllocationFailed); injected != 0) {
-    return injected;
-  }
-  Context* context = nullptr;
-  if (cuCtxGetCurrent(&context) != kSuccess || context == nullptr) {
-    return refuse(__func__, kNotCreated, "the thread has no context");
-  }
-  const std::lock_guard<std::mutex> lock(handlesMutex);
-  *handle = *handles().insert(new cublasContext).first;
-  return kOk;
-}
-
-API cublasDestroy_v2(Handle handle) {
-  const std::lock_guard<std::mutex> lock(handlesMutex);
-  if (handles().erase(handle) == 0) {
-    return kNotCreated;
-  }
-  delete handle;
-  return kOk;
-}
-
-API cublasSetStream_v2(Handle handle, Stream* stream) {
-  if (!valid(handle)) {
-    return kNotCreated;
-  }
-  handle->stream = stream;
-  return kOk;
-}
-
-API cublasGetStream_v2(Handle handle, Stream** stream) {
-  if (!valid(handle)) {
-    return kNotCreated;
-  }
-  *stream = handle->stream;
-  return kOk;
-}
-
-API cublasGetVersion_v2(Handle, int* version) {
-  *version = 12000;
-  return kOk;
-}
-
-API cublasGetProperty(int which, int* value) {
-  if (which < 0 || which > 2) {
-    return kBadValue;
-  }
-  *value = which == 0 ? 12 : 0;
-  return kOk;
-}
-
-API cublasSetMathMode(Handle handle, int mode) {
-  if (!valid(handle)) {
-    return kNotCreated;
-  }
-  handle->mathMode = mode & 15;
-  return kOk;
-}
-
-API cublasGetMathMode(Handle handle, int* mode) {
-  if (!valid(handle)) {
-    return kNotCreated;
-  }
-  *mode = handle->mathMode;
-  return kOk;
-}
-
-API cublasSetPointerMode_v2(Handle handle, int mode) {
-  if (!valid(handle)) {
-    return kNotCreated;
-  }
-  handle->scalarsOnDevice = mode == 1;
-  return kOk;
-}
-
-API cublasGetPointerMode_v2(Handle handle, int* mode) {
-  if (!valid(handle)) {
-    return kNotCreated;
-  }
-  *mode = handle->scalarsOnDevice;
-  return kOk;
-}
-
-API cublasSetAtomicsMode(Handle handle, int mode) {
-  if (!valid(handle)) {
-    return kNotCreated;
-  }
-  handle->atomics = mode;
-  return kOk;
-}
-
-API cublasSetWorkspace_v2(Handle handle, void*, size_t) { return valid(handle) ? kOk : kNotCreated; }
-
-extern "C" STANDIN_API const char* cublasGetStatusName(int status) {
-  switch (status) {
-    case kOk:
-      return "CUBLAS_STATUS_SUCCESS";
-    case kNotCreated:
-      return "CUBLAS_STATUS_NOT_INITIALIZED";
-    case kAllocationFailed:
-      return "CUBLAS_STATUS_ALLOC_FAILED";
-    case kBadValue:
-      return "CUBLAS_STATUS_INVALID_VALUE";
-    case kExecutionFailed:
-      return "CUBLAS_STATUS_EXECUTION_FAILED";
-    case kUnsupported:
-      return "CUBLAS_STATUS_NOT_SUPPORTED";
-    default:
-      return "CUBLAS_STATUS_INTERNAL_ERROR";
-  }
-}
-
-extern "C" STANDIN_API const char* cublasGetStatusString(int status) { return cublasGetStatusName(status); }
-
-// ---- products
 
 API cublasSgemm_v2_64(Handle handle, int operationA, int operationB, int64_t m, int64_t n, int64_t k,
                       const float* alpha, const float* a, int64_t leadingA, const float* b, int64_t leadingB,

@@ -96,16 +96,16 @@ Result DeviceMemory::free(DevicePointer address) {
 
 // Keeps freed memory for a while, full of NaNs or inaccessible, so that its use shows.
 void DeviceMemory::retire(DevicePointer address, const Allocation& allocation) {
+  retired_[address] = allocation;
   if (allocation.mapped) {
     madvise(allocation.memory, allocation.memoryBytes, MADV_DONTNEED);
     mprotect(allocation.memory, allocation.memoryBytes, PROT_NONE);
   } else if (underAddressSanitizer() || underThreadSanitizer()) {
-    release(allocation);  // the sanitizer has a quarantine of its own
-    return;
+    release(allocation);  // the sanitizer has a quarantine of its own; here only the range is remembered
+    retired_[address].memory = nullptr;
   } else {
     memset(reinterpret_cast<void*>(address), 0xFF, allocation.bytes);
   }
-  retired_[address] = allocation;
   retirement_.push_back(address);
   retiredBytes_ += allocation.bytes;
   while (retiredBytes_ > kRetiredBytes && !retirement_.empty()) {

@@ -178,6 +178,8 @@ class Gpu {
   CUmod* module_ = nullptr;
 };
 
+inline bool underAddressSanitizer() { return std::string(getenv("STANDIN_TEST_SANITIZER")) == "address"; }
+
 // Why the last launch failed.
 inline std::string reason(int result) {
   const char* text = nullptr;

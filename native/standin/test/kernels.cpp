@@ -107,11 +107,12 @@ void earlyExit(void** parameters) {
   pointer<unsigned>(parameters, 0)[cur->linear] = __builtin_popcount(activeMask());
 }
 
-// Two copies in groups of their own; waits until `pending` groups are left, then reads both.
+// Two copies over old values, in groups of their own; waits until `pending` groups are left, then reads both.
 void asyncCopy(void** parameters) {
   const auto* source = pointer<float>(parameters, 0);
   auto* output = pointer<float>(parameters, 1);
   float* shared = sharedFloats() + 8 * cur->linear;
+  std::fill_n(shared, 8, 0.0f);
   cp_issue(shared, source + 8 * cur->linear, 16, 16);
   cp_commit_group();
   cp_issue(shared + 4, source + 8 * cur->linear + 4, 16, 8);
@@ -277,6 +278,11 @@ void missingBarrier(void** parameters) {
   }
 }
 
+// A race between blocks.
+void overlap(void** parameters) {
+  pointer<unsigned>(parameters, 0)[(cur->linear + blk->ctaid.x) % blk->threads] = globalThread();
+}
+
 constexpr unsigned kTwoPointers[] = {8, 8};
 constexpr unsigned kPointerAndInt[] = {8, 4};
 constexpr unsigned kIntAndPointer[] = {4, 8};
@@ -299,6 +305,7 @@ const Kernel kKernels[] = {
     {"record", record, 2, kTwoPointers, 0},
     {"structure", structure, 2, kStructure, 0},
     {"missingBarrier", missingBarrier, 1, kPointer, 0},
+    {"overlap", overlap, 1, kPointer, 0},
 };
 
 const bool kRegistered =

@@ -59,7 +59,7 @@ void freedMemoryIsRefused() {
 
 // Unless a sanitizer watches: then the kernel's write itself is reported.
 void writesBeyondAnAllocationFailTheLaunch() {
-  if (getenv("STANDIN_TEST_SANITIZER") != nullptr) {
+  if (underAddressSanitizer()) {
     return;
   }
   for (const unsigned threads : {100u, 101u}) {
@@ -77,7 +77,7 @@ void writesBeyondAnAllocationFailTheLaunch() {
 }
 
 void guardPagesStopTheAccessItself() {
-  if (getenv("STANDIN_TEST_SANITIZER") != nullptr) {
+  if (underAddressSanitizer()) {
     return;
   }
   const With setting("GUARD", "4");

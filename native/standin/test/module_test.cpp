@@ -84,7 +84,7 @@ void ptxIsRead() {
   CHECK(image.has_value());
   CHECK_EQUAL(80u, image->version);
   CHECK_EQUAL(80u, image->target);
-  CHECK_EQUAL(size_t{13}, image->entries.size());
+  CHECK_EQUAL(size_t{14}, image->entries.size());
   CHECK(image->entries[0].parameterBytes == (std::vector<unsigned>{8, 8}));
   CHECK_EQUAL(1024u, image->entries[0].maxThreads);
   CHECK(image->entries[9].parameterBytes == (std::vector<unsigned>{8, 4, 4}));

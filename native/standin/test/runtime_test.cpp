@@ -181,6 +181,9 @@ void mistakesFailTheLaunch() {
       {14, 719, "bulk copies from shared memory were in flight"},
   };
   for (const Mistake& mistake : mistakes) {
+    if (underAddressSanitizer() && (mistake.how == 5 || mistake.how == 6)) {
+      continue;  // its report ends the process
+    }
     const Gpu gpu;
     CHECK_EQUAL(mistake.result, gpu.run("misbehave", 1, 64, 0, mistake.how, DevicePointer{64}));
     const std::string text = reason(mistake.result);
@@ -194,6 +197,17 @@ void mistakesFailTheLaunch() {
   const Gpu gpu;  // a new one is alive
   const DevicePointer output = gpu.upload(std::vector<unsigned>(32));
   CHECK_EQUAL(0, gpu.run("warpSums", 1, 32, 0, output, 1u));
+}
+
+// Barriers that are missing show, since threads are not in step as the lanes of a warp often are.
+void aMissingBarrierShows() {
+  for (const char* order : kOrders) {
+    const With setting("ORDER", order);
+    const Gpu gpu;
+    const DevicePointer output = gpu.upload(std::vector<float>{0});
+    CHECK_EQUAL(0, gpu.run("missingBarrier", 1, 64, 256, output));
+    CHECK(gpu.download<float>(output, 1)[0] != 64 || std::string(order) == "reverse");  // there it is right by chance
+  }
 }
 
 void launchesMayFollowEachOtherOnManyWorkers() {
@@ -227,6 +241,7 @@ int main() {
     sharedMemoryIsFresh();
   }
   ordersDiffer();
+  aMissingBarrierShows();
   launchesMayFollowEachOtherOnManyWorkers();
   mistakesFailTheLaunch();
   return report();

@@ -78,9 +78,8 @@ final class CompareCommand implements Callable<Integer> {
       Comparison comparison =
           Comparison.of(
               device,
-              base.architecture(),
-              base.weights(device),
-              compared.weights(device),
+              base,
+              compared,
               batches,
               run.resources(),
               new LayerProgress(listener),

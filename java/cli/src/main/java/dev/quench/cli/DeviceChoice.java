@@ -63,7 +63,7 @@ record DeviceChoice(Kind kind, int threads, OptionalLong gpuMemory) {
           listener.on(new ProgressEvent.Note("Computing on " + cuda.description() + "."));
           yield cuda;
         } catch (CudaException e) {
-          yield cpu(String.valueOf(e.getMessage()), listener);
+          yield cpu(e.reason(), listener);
         }
       }
       case Unusable(String reason) -> cpu(reason, listener);
@@ -79,7 +79,7 @@ record DeviceChoice(Kind kind, int threads, OptionalLong gpuMemory) {
     try {
       return cuda(usable);
     } catch (CudaException e) {
-      throw new InvalidInputException("--device cuda: " + e.getMessage() + ".", e);
+      throw new InvalidInputException("--device cuda: " + e.getMessage(), e);
     }
   }
 

@@ -58,13 +58,7 @@ final class EvaluateCommand implements Callable<Integer> {
           new ProgressEvent.Started("evaluating " + model, "%,d tokens".formatted(data.tokens())));
       Perplexity perplexity =
           Perplexity.of(
-              device,
-              loaded.architecture(),
-              loaded.weights(device),
-              batches,
-              run.resources(),
-              new LayerProgress(listener),
-              cancellation);
+              device, loaded, batches, run.resources(), new LayerProgress(listener), cancellation);
       print(perplexity, data, (System.nanoTime() - start) / 1e9);
       return Main.DONE;
     }

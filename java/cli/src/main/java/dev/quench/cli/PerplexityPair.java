@@ -32,13 +32,6 @@ record PerplexityPair(Path text, Perplexity before, Perplexity after) {
       List<Batch> batches,
       Resources resources,
       Cancellation cancellation) {
-    return Perplexity.of(
-        device,
-        model.architecture(),
-        model.weights(device),
-        batches,
-        resources,
-        (_, _) -> {},
-        cancellation);
+    return Perplexity.of(device, model, batches, resources, (_, _) -> {}, cancellation);
   }
 }

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -73,6 +74,13 @@ final class Quench implements AutoCloseable {
     return run(command(List.of(), args));
   }
 
+  /** The same with variables of the environment set. */
+  static Result runWith(Map<String, String> environment, Object... args) {
+    try (Quench running = start(environment, command(List.of(), args))) {
+      return running.await();
+    }
+  }
+
   /** Runs a command that ends soon, at an input that can't be used. */
   static Result runShort(Object... args) {
     return run(command(QUICK_START, args));
@@ -91,11 +99,16 @@ final class Quench implements AutoCloseable {
   }
 
   private static Quench start(List<String> command) {
+    return start(Map.of(), command);
+  }
+
+  private static Quench start(Map<String, String> environment, List<String> command) {
     try {
       Path out = Files.createTempFile("quench", ".out");
       ProcessBuilder builder = new ProcessBuilder(command);
       builder.environment().remove("JAVA_TOOL_OPTIONS");
       builder.environment().remove("QUENCH_DEBUG");
+      builder.environment().putAll(environment);
       return new Quench(builder.redirectOutput(Redirect.to(out.toFile())).start(), out);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -4,6 +4,7 @@ import dev.quench.InvalidInputException;
 import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorReader;
 import dev.quench.device.Device;
+import dev.quench.device.DeviceException;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.WeightSource;
@@ -42,27 +43,33 @@ public final class StoredWeights implements WeightSource {
 
   @Override
   public Tensor load(String name, long rows, long columns, Scope scope) {
-    Tensor target = scope.allocate(DType.F32, rows, columns);
+    try {
+      Tensor target = scope.allocate(DType.F32, rows, columns);
+      load(name, rows, columns, target);
+      return target;
+    } catch (DeviceException e) {
+      throw e.during("loading " + name);
+    }
+  }
+
+  private void load(String name, long rows, long columns, Tensor target) {
     Ahead early = ahead.remove(name);
+    WeightLayout layout = compressed.get(name);
     if (early != null) {
       try (Scope staging = early.scope) {
         requireWeight(name, early.host, rows, columns);
         device.convert(early.tensor, target);
       }
-      return target;
-    }
-    WeightLayout layout = compressed.get(name);
-    try (Arena arena = Arena.ofShared();
-        Scope staging = device.openScope()) {
-      if (layout == null) {
+    } else if (layout != null) {
+      dequantize(name, layout, rows, columns, target);
+    } else {
+      try (Arena arena = Arena.ofShared();
+          Scope staging = device.openScope()) {
         HostTensor host = reader.read(name, arena);
         requireWeight(name, host, rows, columns);
         device.convert(staging.upload(host), target);
-      } else {
-        dequantize(name, layout, rows, columns, target, arena, staging);
       }
     }
-    return target;
   }
 
   @Override
@@ -119,21 +126,18 @@ public final class StoredWeights implements WeightSource {
   }
 
   private void dequantize(
-      String name,
-      WeightLayout layout,
-      long rows,
-      long columns,
-      Tensor target,
-      Arena arena,
-      Scope staging) {
+      String name, WeightLayout layout, long rows, long columns, Tensor target) {
     if (layout.rows() != rows || layout.columns() != columns) {
       throw new InvalidInputException(
           "%s: its shape is [%d, %d], but config.json makes it [%d, %d]; are the two of the same model?"
               .formatted(name, layout.rows(), layout.columns(), rows, columns));
     }
-    QuantizedWeight weight =
-        new WeightDecoder(device).decode(layout, part -> expected(layout, part, arena), staging);
-    device.dequantize(weight.codes(), weight.scale(), weight.zeroPoint(), weight.args(), target);
+    try (Arena arena = Arena.ofShared();
+        Scope staging = device.openScope()) {
+      QuantizedWeight weight =
+          new WeightDecoder(device).decode(layout, part -> expected(layout, part, arena), staging);
+      device.dequantize(weight.codes(), weight.scale(), weight.zeroPoint(), weight.args(), target);
+    }
   }
 
   private HostTensor expected(WeightLayout layout, String name, Arena arena) {

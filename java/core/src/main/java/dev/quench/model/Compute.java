@@ -5,8 +5,10 @@ import dev.quench.device.AttentionSpec;
 import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
+import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import java.util.Arrays;
+import java.util.Map;
 
 /**
  * The operations of a forward pass, with results as a model of that dtype would hold them:
@@ -14,8 +16,26 @@ import java.util.Arrays;
  * narrower.
  *
  * @param activations F32, BF16 or F16
+ * @param inputs how the inputs of linears are quantized, by the linears' names: each row (strategy
+ *     token) or group of a row by the range that it has
  */
-public record Compute(Device device, DType activations) {
+public record Compute(Device device, DType activations, Map<String, QuantizationArgs> inputs) {
+  public Compute {
+    inputs = Map.copyOf(inputs);
+    inputs.forEach(
+        (name, args) -> {
+          if (args.dynamic() != QuantizationArgs.Dynamic.DYNAMIC
+              || args.blockRows(Long.MAX_VALUE) != 1) {
+            throw new IllegalArgumentException(name + ": its inputs aren't quantized row by row");
+          }
+        });
+  }
+
+  /** No input is quantized. */
+  public Compute(Device device, DType activations) {
+    this(device, activations, Map.of());
+  }
+
   /** Nothing is rounded. */
   public static Compute exact(Device device) {
     return new Compute(device, DType.F32);
@@ -34,11 +54,36 @@ public record Compute(Device device, DType activations) {
 
   /** {@code y = x·Wᵀ + b}. */
   void linear(LinearSpec linear, Tensor x, LayerWeights weights, Tensor y) {
-    device.gemm(1, x, false, weights.get(linear.weight()), true, 0, y);
+    product(linear, x, weights, 0, y);
+    settle(y);
+  }
+
+  /** {@code y = x·Wᵀ + b + beta·y}. */
+  private void product(LinearSpec linear, Tensor x, LayerWeights weights, float beta, Tensor y) {
+    try (Scope scope = device.openScope()) {
+      Tensor weight = weights.get(linear.weight());
+      device.gemm(1, asQuantized(linear, x, scope), false, weight, true, beta, y);
+    }
     if (linear.bias()) {
       device.addRow(weights.get(linear.biasName()), y);
     }
-    settle(y);
+  }
+
+  /** The input as its codes stand for it, if it is quantized. */
+  private Tensor asQuantized(LinearSpec linear, Tensor x, Scope scope) {
+    QuantizationArgs args = inputs.get(linear.name());
+    if (args == null) {
+      return x;
+    }
+    long groups = Math.ceilDiv(x.columns(), args.blockColumns(x.columns()));
+    boolean integers = args.type() == QuantizationArgs.Type.INT;
+    Tensor scale = scope.allocate(DType.F32, x.rows(), groups);
+    Tensor zeroPoint = scope.allocate(DType.I8, x.rows(), groups);
+    Tensor codes = scope.allocate(integers ? DType.I8 : DType.F8_E4M3, x.rows(), x.columns());
+    Tensor result = scope.allocate(DType.F32, x.rows(), x.columns());
+    device.quantizeToNearest(x, args, scale, zeroPoint, codes);
+    device.dequantize(codes, scale, zeroPoint, args, result);
+    return result;
   }
 
   /** The same, in a fresh tensor of the scope. */
@@ -55,10 +100,7 @@ public record Compute(Device device, DType activations) {
       settle(hidden);
       return;
     }
-    device.gemm(1, x, false, weights.get(linear.weight()), true, 1, hidden);
-    if (linear.bias()) {
-      device.addRow(weights.get(linear.biasName()), hidden);
-    }
+    product(linear, x, weights, 1, hidden);
   }
 
   /**

@@ -6,8 +6,6 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.Architecture;
-import dev.quench.model.Compute;
-import dev.quench.model.WeightSource;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -37,22 +35,27 @@ public record Comparison(
     layerErrors = List.copyOf(layerErrors);
   }
 
-  /** Runs both models in lockstep over the same tokens. */
+  /**
+   * Runs both models in lockstep over the same tokens, with inputs quantized where they say so.
+   *
+   * @param other of the same architecture
+   */
   public static Comparison of(
       Device device,
-      Architecture architecture,
-      WeightSource base,
-      WeightSource other,
+      LoadedModel base,
+      LoadedModel other,
       List<Batch> batches,
       Resources resources,
       LayerListener listener,
       Cancellation cancellation) {
+    Architecture architecture = base.architecture();
     try (ActivationStore baseStore = open(device, architecture, batches, resources);
         ActivationStore otherStore = open(device, architecture, batches, resources);
         ForwardPass basePass =
-            new ForwardPass(Compute.exact(device), architecture, base, baseStore);
+            new ForwardPass(base.compute(device), architecture, base.weights(device), baseStore);
         ForwardPass otherPass =
-            new ForwardPass(Compute.exact(device), architecture, other, otherStore)) {
+            new ForwardPass(
+                other.compute(device), architecture, other.weights(device), otherStore)) {
       basePass.embed();
       otherPass.embed();
       List<Double> layerErrors = new ArrayList<>();

@@ -4,6 +4,7 @@ import dev.quench.Cancellation;
 import dev.quench.calibration.Hessian;
 import dev.quench.checkpoint.TensorReader;
 import dev.quench.device.Device;
+import dev.quench.device.DeviceException;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.format.WeightEncoder;
@@ -157,12 +158,21 @@ final class LayerCompressor {
   private void run(Step step, TokenBatch batch, LayerWeights weights) {
     try (Scope work = device.openScope()) {
       step.apply(batch, step.input(batch, weights, work), weights, work);
+    } catch (DeviceException e) {
+      throw e.during("the forward pass through " + first(step));
     }
+  }
+
+  /** A step's name for messages. */
+  private static String first(Step step) {
+    return step.linears().getFirst().name();
   }
 
   private void observe(Step step, TokenBatch batch, LayerWeights weights, Hessian hessian) {
     try (Scope work = device.openScope()) {
       hessian.add(step.input(batch, weights, work), batch.starts().length - 1L);
+    } catch (DeviceException e) {
+      throw e.during("the Hessian of " + first(step));
     }
   }
 
@@ -247,6 +257,8 @@ final class LayerCompressor {
               gptq.map(Gptq::dampings).orElse(0),
               wantsGptq && gptq.isEmpty(),
               (System.nanoTime() - start) / 1e9));
+    } catch (DeviceException e) {
+      throw e.during(module);
     }
   }
 }

@@ -6,8 +6,6 @@ import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.Architecture;
-import dev.quench.model.Compute;
-import dev.quench.model.WeightSource;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -29,22 +27,23 @@ public record Perplexity(double negativeLogLikelihood, long predicted) {
   }
 
   /**
-   * Runs a model over token rows, layer by layer.
+   * Runs a model over token rows, layer by layer, with its inputs quantized where it says so.
    *
    * @param resources memory limit and spill folder for the activations
    */
   public static Perplexity of(
       Device device,
-      Architecture architecture,
-      WeightSource source,
+      LoadedModel model,
       List<Batch> batches,
       Resources resources,
       LayerListener listener,
       Cancellation cancellation) {
+    Architecture architecture = model.architecture();
     try (ActivationStore store =
             ActivationStore.open(
                 device, architecture, batches, ActivationStore.Side.TRANSIENT, resources);
-        ForwardPass forward = new ForwardPass(Compute.exact(device), architecture, source, store)) {
+        ForwardPass forward =
+            new ForwardPass(model.compute(device), architecture, model.weights(device), store)) {
       forward.embed();
       for (int i = 0; i < architecture.layers(); i++) {
         cancellation.throwIfRequested();

@@ -482,7 +482,7 @@ abstract class DeviceParityTest {
       hadamard(parity, 130, 128, 64);
       // Rows of models.
       hadamard(parity, 1, 8192, 8192);
-      hadamard(parity, 2, 14336, 14336);
+      hadamard(parity, 1, 14336, 14336);
     }
   }
 
@@ -789,8 +789,10 @@ abstract class DeviceParityTest {
   @ParameterizedTest
   @MethodSource("devices")
   void rmsNorm(Subject subject) {
+    List<int[]> shapes = new ArrayList<>(Arrays.asList(SHAPES));
+    shapes.add(new int[] {2, 20011});
     try (Parity parity = new Parity(subject.open)) {
-      for (int[] shape : SHAPES) {
+      for (int[] shape : shapes) {
         for (Kind kind : List.of(Kind.PLAIN, Kind.TIES, Kind.ZEROS)) {
           Operand x = floats(F32, shape[0], shape[1], kind, 1);
           Operand weight = floats(F32, 1, shape[1], Kind.PLAIN, 2);
@@ -858,6 +860,13 @@ abstract class DeviceParityTest {
       attention(parity, new AttentionSpec(3, 1, 7, 0.4f), 0, 1, 1, 8, 45);
       attention(parity, new AttentionSpec(4, 2, 32, 0.177f), 0, 33, 65, 129, 194);
       attention(parity, new AttentionSpec(2, 2, 66, 0.125f), 0, 137, 265);
+      // Heads as wide as models have them.
+      attention(parity, new AttentionSpec(2, 1, 64, 0.125f), 0, 1, 3, 70, 135);
+      attention(parity, new AttentionSpec(2, 1, 128, 0.088f), 0, 100, 165);
+      attention(parity, new AttentionSpec(1, 1, 200, 0.07f), 0, 37);
+      attention(parity, new AttentionSpec(2, 1, 256, 0.0625f), 0, 70);
+      // Nearly uniform weights, so that scores hide no error of the products with v.
+      attention(parity, new AttentionSpec(1, 1, 64, 1e-6f), 0, 1, 3, 6, 10, 25, 150);
       // Scores that leave nearly all weight to one key.
       attention(parity, new AttentionSpec(2, 1, 16, 8), 0, 31, 158);
       // Keys in more than one tile.
@@ -990,22 +999,29 @@ abstract class DeviceParityTest {
   @MethodSource("devices")
   void logProbability(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
-      for (int[] shape : new int[][] {{1, 1}, {3, 7}, {5, 33}, {33, 137}, {7, 300}, {3, 5003}}) {
+      int[][] shapes = {{1, 1}, {3, 7}, {5, 33}, {33, 137}, {7, 300}, {3, 5003}, {2, 20011}};
+      for (int[] shape : shapes) {
         for (double spread : new double[] {1, 30}) {
           SplittableRandom random = new SplittableRandom(5);
+          int last = shape[1] - 1;
+          // Tokens that are masked: some, or all that come first; never the target.
+          int prefix = spread == 1 ? 0 : shape[1] / 2;
           Operand logits =
               floats(
                   F32,
                   shape[0],
                   shape[1],
-                  i ->
-                      i % shape[1] > 0 && random.nextInt(50) == 0
-                          ? Double.NEGATIVE_INFINITY // a masked token; never the target
-                          : spread * random.nextGaussian());
+                  i -> {
+                    int token = i % shape[1];
+                    boolean masked = token < prefix || random.nextInt(50) == 0;
+                    return masked && token < last
+                        ? Double.NEGATIVE_INFINITY
+                        : spread * random.nextGaussian();
+                  });
           int[] targets = new int[shape[0]];
           for (int r = 0; r < targets.length; r++) {
             int candidate = random.nextInt(shape[1]);
-            targets[r] = Float.isInfinite(logits.get(r, candidate)) ? 0 : candidate;
+            targets[r] = Float.isInfinite(logits.get(r, candidate)) ? last : candidate;
           }
           double[] bounds = logProbabilityBounds(logits.doubles(), targets);
           parity.within(

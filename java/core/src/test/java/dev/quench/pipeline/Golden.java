@@ -21,6 +21,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -39,6 +40,12 @@ final class Golden {
   static final Path BASE = resource("/golden/llama/base");
 
   private static final JsonMapper MAPPER = JsonMapper.builder().build();
+
+  /** Data in a file may start at any byte. */
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+  /** Every which row of the golden codes is kept. */
+  private static final int CODE_ROWS = 8;
 
   private Golden() {}
 
@@ -144,6 +151,14 @@ final class Golden {
     return digests;
   }
 
+  /** A file of two columns: name and value. */
+  static Map<String, String> table(String resource) {
+    return text(resource(resource))
+        .lines()
+        .map(line -> line.split("\t", -1))
+        .collect(Collectors.toMap(cells -> cells[0], cells -> cells[1]));
+  }
+
   /** SHA-256 of every file of a folder, by name. */
   static SortedMap<String, String> files(Path folder) {
     SortedMap<String, String> digests = new TreeMap<>();
@@ -167,11 +182,28 @@ final class Golden {
     }
   }
 
+  /** The rows of all the bytes of a tensor that {@code sample} holds. */
+  static byte[] sampledRows(byte[] all, TensorInfo sample) {
+    byte[] kept = new byte[Math.toIntExact(sample.dtype().bytes(sample.shape().elements()))];
+    int row = kept.length / Math.toIntExact(sample.shape().dim(0));
+    for (int from = 0; from < kept.length; from += row) {
+      System.arraycopy(all, from * CODE_ROWS, kept, from, row);
+    }
+    return kept;
+  }
+
   static String sha256(byte[] bytes) {
     try {
       return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+  }
+
+  /** The elements of an F32 tensor. */
+  static float[] floats(TensorInfo tensor) {
+    try (Arena arena = Arena.ofConfined()) {
+      return Checkpoint.map(tensor, arena).data().toArray(FLOAT);
     }
   }
 

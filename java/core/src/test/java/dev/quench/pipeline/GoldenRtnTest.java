@@ -3,6 +3,7 @@ package dev.quench.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.quench.device.CpuDevice;
+import dev.quench.device.Device;
 import java.nio.file.Path;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -12,6 +13,11 @@ import tools.jackson.databind.node.ObjectNode;
 /** Round-to-nearest needs no data, so it is llm-compressor's byte for byte. */
 class GoldenRtnTest {
   @TempDir Path folder;
+
+  /** What it runs on; other modules' devices too. */
+  Device device() {
+    return new CpuDevice(2);
+  }
 
   @ParameterizedTest
   @ValueSource(
@@ -34,7 +40,7 @@ class GoldenRtnTest {
   void isWhatLlmCompressorWrites(String name) {
     Path output = folder.resolve("out");
 
-    try (CpuDevice device = new CpuDevice(2)) {
+    try (Device device = device()) {
       Golden.compress(device, Golden.request(Golden.recipe(name), output));
     }
 

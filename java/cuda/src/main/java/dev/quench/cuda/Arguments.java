@@ -11,7 +11,7 @@ import java.util.function.LongConsumer;
 import java.util.stream.Collectors;
 
 /** Arguments of a kernel, in the order of its parameters. */
-public final class Arguments {
+final class Arguments {
   private sealed interface Argument {}
 
   private record Matrix(CudaMatrix matrix) implements Argument {

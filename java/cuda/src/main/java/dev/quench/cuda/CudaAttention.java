@@ -44,28 +44,30 @@ final class CudaAttention {
     CudaMatrix values = CudaMatrix.of(v).require(DType.F32).require(tokens, keyWidth);
     CudaMatrix out = CudaMatrix.of(y).require(DType.F32).require(tokens, width);
     Variant variant = variant(spec.headDim());
-    int[] first = new int[starts.length];
-    int[] tiles = new int[starts.length];
-    for (int s = 0; s < starts.length; s++) {
-      first[s] = Math.toIntExact(starts[s]);
+    // First tokens of the sequences, then the number of tiles before each.
+    int count = starts.length;
+    int[] table = new int[2 * count];
+    for (int s = 0; s < count; s++) {
+      table[s] = Math.toIntExact(starts[s]);
       if (s > 0) {
-        int length = first[s] - first[s - 1];
-        tiles[s] = tiles[s - 1] + Math.ceilDiv(length, variant.queries);
+        int tiles = Math.ceilDiv(table[s] - table[s - 1], variant.queries);
+        table[count + s] = table[count + s - 1] + tiles;
       }
     }
     try (CudaScope scope = memory.openScope()) {
+      long address = scope.ints(table).address();
       kernels.launch(
           variant.kernel,
-          Grid.of(tiles[starts.length - 1], spec.heads(), variant.threads)
+          Grid.of(table[2 * count - 1], spec.heads(), variant.threads)
               .withShared(variant.sharedBytes),
           new Arguments()
               .matrix(queries)
               .matrix(keys)
               .matrix(values)
               .matrix(out)
-              .pointer(scope.ints(first).address())
-              .pointer(scope.ints(tiles).address())
-              .ints(starts.length - 1, spec.headDim(), spec.heads() / spec.keyHeads())
+              .pointer(address)
+              .pointer(address + DType.I32.bytes(count))
+              .ints(count - 1, spec.headDim(), spec.heads() / spec.keyHeads())
               .floats(spec.scale()));
     }
   }

@@ -7,6 +7,8 @@ import dev.quench.device.Tensor;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalLong;
 
 /**
@@ -14,10 +16,20 @@ import java.util.OptionalLong;
  * one after the other in one stream, so that calls return before they are done.
  */
 public final class CudaDevice implements Device {
-  /** Device memory that is left to the driver's and cuBLAS's own needs. */
-  private static final long RESERVE = 256 << 20;
+  /** Device memory that is left to the driver's and cuBLAS's own needs: at most this, */
+  private static final long MAX_RESERVE = 512 << 20;
+
+  /** and at most this share of what is free. */
+  private static final int RESERVED_SHARE = 8;
+
+  /** Queues that keep the device, the bus and the host's cores busy at the same time. */
+  private static final int MAX_LANES = 4;
+
+  /** Memory that a lane should have: a few copies of the largest tensors of large models. */
+  private static final long LANE_MEMORY = 4L << 30;
 
   private final CudaContext context;
+  private final KernelImages images;
   private final Timeline timeline;
   private final Uploads uploads;
   private final Kernels kernels;
@@ -30,9 +42,11 @@ public final class CudaDevice implements Device {
   private final CudaSolver solver;
   private final CudaModel model;
   private final CudaAttention attention;
+  private final List<CudaDevice> lanes = new ArrayList<>();
 
   private CudaDevice(CudaContext context, KernelImages images, long memoryLimit) {
     this.context = context;
+    this.images = images;
     timeline = new Timeline(context);
     uploads = new Uploads(context, timeline);
     kernels = new Kernels(context, uploads, images);
@@ -66,8 +80,10 @@ public final class CudaDevice implements Device {
     CudaContext context = CudaContext.open(driver, device);
     boolean opened = false;
     try {
-      long free = Math.max(0, context.freeMemory() - RESERVE);
-      CudaDevice result = new CudaDevice(context, KernelImages.load(), Math.min(free, memoryLimit));
+      long free = context.freeMemory();
+      long usable = free - Math.min(MAX_RESERVE, free / RESERVED_SHARE);
+      CudaDevice result =
+          new CudaDevice(context, KernelImages.load(), Math.min(usable, memoryLimit));
       opened = true;
       return result;
     } finally {
@@ -75,6 +91,14 @@ public final class CudaDevice implements Device {
         context.close();
       }
     }
+  }
+
+  Kernels kernels() {
+    return kernels;
+  }
+
+  CudaMemory memory() {
+    return memory;
   }
 
   @Override
@@ -90,6 +114,26 @@ public final class CudaDevice implements Device {
   @Override
   public void download(Tensor source, HostTensor target) {
     memory.download(CudaMatrix.of(source), target);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Each has streams and a pool of its own; together they take no more memory than this device
+   * may. There are fewer where there is little memory.
+   */
+  @Override
+  public List<Device> lanes() {
+    int count = (int) Math.min(MAX_LANES, memory.limit() / LANE_MEMORY);
+    if (count <= 1) {
+      return List.of(this);
+    }
+    long share = (memory.limit() - memory.release()) / count;
+    while (lanes.size() < count) {
+      CudaContext queue = CudaContext.open(context.driver(), context.properties());
+      lanes.add(new CudaDevice(queue, images, share));
+    }
+    return List.copyOf(lanes);
   }
 
   @Override
@@ -110,6 +154,7 @@ public final class CudaDevice implements Device {
 
   @Override
   public void close() {
+    lanes.forEach(CudaDevice::close);
     context.enter();
     uploads.close();
     cublas.close();

@@ -50,7 +50,7 @@ final class CudaMatrixProducts {
     cublas.check(
         // cublasGemmEx, its older twin, fails without computing anything or saying so.
         JCublas2.cublasGemmEx_new(
-            cublas.handle(),
+            cublas.handle(left, right, result),
             operation(transposeB),
             operation(transposeA),
             Math.toIntExact(n),

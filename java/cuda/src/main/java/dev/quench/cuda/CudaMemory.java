@@ -85,6 +85,13 @@ final class CudaMemory implements AutoCloseable {
     return pool.limit();
   }
 
+  /** Gives what nobody uses back to the driver; returns the bytes that are still taken. */
+  long release() {
+    context.enter();
+    pool.release();
+    return pool.reserved();
+  }
+
   /** A new owner of tensors, for temporaries of an operation too. */
   CudaScope openScope() {
     return new CudaScope(this);

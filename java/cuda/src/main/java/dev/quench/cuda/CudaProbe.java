@@ -27,7 +27,7 @@ public sealed interface CudaProbe {
     try {
       return first(new CudaDriver(library.get()));
     } catch (CudaException e) {
-      return new Unusable("the driver doesn't work: " + e.getMessage());
+      return new Unusable("the driver doesn't work: " + e.reason());
     }
   }
 
@@ -44,6 +44,14 @@ public sealed interface CudaProbe {
     if (kernels.count() == 0) {
       return new Unusable(
           "this build has no kernels: it was made where no CUDA compiler was; build with -Dquench.nvcc=wheels");
+    }
+    if (device.driverVersion() < kernels.minDriver()) {
+      return new Unusable(
+          "the driver is made for CUDA %s; the kernels (PTX %s) need one for CUDA %s or later"
+              .formatted(
+                  CudaProperties.version(device.driverVersion()),
+                  kernels.ptxVersion(),
+                  CudaProperties.version(kernels.minDriver())));
     }
     if (!CublasLibrary.load()) {
       return new Unusable(

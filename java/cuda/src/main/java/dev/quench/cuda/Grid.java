@@ -7,7 +7,7 @@ package dev.quench.cuda;
  * @param threads of a block, in one dimension
  * @param sharedBytes dynamic shared memory of a block
  */
-public record Grid(int x, int y, int z, int threads, int sharedBytes) {
+record Grid(int x, int y, int z, int threads, int sharedBytes) {
   /** The largest extents in y and in z of every device. */
   private static final int MAX_YZ = 65_535;
 

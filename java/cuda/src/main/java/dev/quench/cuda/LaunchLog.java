@@ -41,6 +41,6 @@ final class LaunchLog {
                 + Kernels.SYNCHRONOUS
                 + "=true to know which";
     return new CudaException(
-        failure.getMessage() + "; " + suspects + ". The device can't be used any more.", failure);
+        failure.reason() + "; " + suspects + ". The device can't be used any more", failure);
   }
 }

@@ -36,7 +36,8 @@ public final class CudaTests {
     }
   }
 
-  private static void missing(String reason) {
+  /** Skips the test, or fails it where that is asked for. */
+  public static void missing(String reason) {
     if (REQUIRED) {
       fail(reason);
     }

@@ -9,6 +9,7 @@ import static dev.quench.cuda.standin.Snippets.values;
 
 import java.io.IOException;
 import java.math.BigInteger;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -353,7 +354,7 @@ final class IntegerOpcodeTest {
   }
 
   private static long[] nonZero(long[] values) {
-    return java.util.Arrays.stream(values).filter(v -> v != 0).toArray();
+    return Arrays.stream(values).filter(v -> v != 0).toArray();
   }
 
   private static long dot(long a, long b, boolean aSigned, boolean bSigned) {

@@ -92,11 +92,9 @@ final class Lexer {
   private void word() {
     int end = at;
     while (end < text.length()) {
-      if (isWord(text.charAt(end)) || Character.isDigit(text.charAt(end))) {
+      if (isWordPart(end)) {
         end++;
-      } else if (text.startsWith("::", end)
-          && end + 2 < text.length()
-          && isWord(text.charAt(end + 2))) {
+      } else if (text.startsWith("::", end) && end + 2 < text.length() && isWordPart(end + 2)) {
         end += 2;
       } else {
         break;
@@ -104,6 +102,10 @@ final class Lexer {
     }
     add(Token.Kind.WORD, text.substring(at, end));
     at = end;
+  }
+
+  private boolean isWordPart(int index) {
+    return isWord(text.charAt(index)) || Character.isDigit(text.charAt(index));
   }
 
   private static boolean isWord(char c) {

@@ -16,6 +16,7 @@ import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUfunction;
+import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUmodule;
 import jcuda.driver.JCudaDriver;
 
@@ -93,12 +94,45 @@ final class PtxRunner implements AutoCloseable {
    * @throws CudaException if it fails
    */
   void launch(String kernel, int blocks, int threads, int shared, CUdeviceptr... parameters) {
+    launch(
+        kernel,
+        blocks,
+        threads,
+        shared,
+        Arrays.stream(parameters).map(Pointer::to).toArray(Pointer[]::new));
+  }
+
+  /** The same with pointers to parameters of any kind. */
+  void launch(String kernel, int blocks, int threads, int shared, Pointer[] pointers) {
     CUfunction function = new CUfunction();
     JCudaDriver.cuModuleGetFunction(function, module, kernel);
-    Pointer[] pointers = Arrays.stream(parameters).map(Pointer::to).toArray(Pointer[]::new);
     JCudaDriver.cuLaunchKernel(
         function, blocks, 1, 1, threads, 1, 1, shared, null, Pointer.to(pointers), null);
     JCudaDriver.cuCtxSynchronize();
+  }
+
+  /** Lets a kernel have more than 48 KiB of dynamic shared memory. */
+  void allowShared(String kernel, int bytes) {
+    CUfunction function = new CUfunction();
+    JCudaDriver.cuModuleGetFunction(function, module, kernel);
+    JCudaDriver.cuFuncSetAttribute(
+        function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes);
+  }
+
+  /** A buffer's address. */
+  static long address(CUdeviceptr buffer) {
+    return new Address(buffer).value();
+  }
+
+  /** JCuda keeps a pointer's value from all but its subclasses. */
+  private static final class Address extends CUdeviceptr {
+    Address(CUdeviceptr buffer) {
+      super(buffer);
+    }
+
+    long value() {
+      return getNativePointer();
+    }
   }
 
   long[] longs(CUdeviceptr buffer, int count) {

@@ -6,8 +6,10 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.Function;
+import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.DynamicTest;
 
 /**
@@ -16,7 +18,9 @@ import org.junit.jupiter.api.DynamicTest;
  *
  * <p>A snippet reads {@code x1, x2, x3} (64 bits), or their lower parts {@code r1 …} (32), {@code
  * h1 …} (16), {@code f1 …} (f32), {@code d1 …} (f64). It sets {@code x0}, {@code r0}, {@code h0},
- * {@code f0}, {@code d0} or {@code p0}, as the letter of its result says.
+ * {@code f0}, {@code d0} or {@code p0}, as the letter of its result says. The operands are also in
+ * memory at {@code a2}, where there are 32 bytes for each thread, and its result's place is at
+ * {@code a3}.
  */
 final class Snippets {
   private static final int THREADS = 128;
@@ -31,6 +35,18 @@ final class Snippets {
       String name, char result, String ptx, List<long[]> operands, Expected expected) {}
 
   private final List<Snippet> snippets = new ArrayList<>();
+  private final String prelude;
+
+  Snippets() {
+    this("");
+  }
+
+  /**
+   * @param prelude variables and functions of the module
+   */
+  Snippets(String prelude) {
+    this.prelude = prelude;
+  }
 
   /** Adds a snippet that is run for all combinations of these operands. */
   Snippets add(char result, String ptx, List<long[]> choices, Expected expected) {
@@ -60,6 +76,7 @@ final class Snippets {
   List<DynamicTest> tests() throws IOException {
     String module =
         ".version 8.0\n.target sm_90a\n.address_size 64\n"
+            + prelude
             + snippets.stream().map(Snippets::kernel).collect(Collectors.joining());
     assertThat(PtxRunner.compile(module).untranslated()).isEmpty();
     return snippets.stream()
@@ -85,7 +102,7 @@ final class Snippets {
           setp.ge.u64 p7, a1, a0;
           @p7 bra DONE;
           ld.param.u64 a2, [in];
-          mad.lo.u64 a2, a1, 24, a2;
+          mad.lo.u64 a2, a1, 32, a2;
           ld.param.u64 a3, [out];
           mad.lo.u64 a3, a1, 8, a3;
         """);
@@ -116,7 +133,10 @@ final class Snippets {
 
   private static void check(String module, Snippet snippet) {
     int count = snippet.operands().size();
-    long[] in = snippet.operands().stream().flatMapToLong(java.util.Arrays::stream).toArray();
+    long[] in =
+        snippet.operands().stream()
+            .flatMapToLong(x -> LongStream.of(x[0], x[1], x[2], 0))
+            .toArray();
     long[] actual;
     try (PtxRunner runner = PtxRunner.load(module)) {
       var out = runner.buffer(new long[count]);
@@ -276,11 +296,8 @@ final class Snippets {
   /** A third of {@link #FLOATS}, for three operands. */
   static final long[] FEW_FLOATS = pick(FLOATS, i -> i % 3 == 0 || i >= FLOATS.length - 4);
 
-  private static long[] pick(long[] values, java.util.function.IntPredicate which) {
-    return java.util.stream.IntStream.range(0, values.length)
-        .filter(which)
-        .mapToLong(i -> values[i])
-        .toArray();
+  private static long[] pick(long[] values, IntPredicate which) {
+    return IntStream.range(0, values.length).filter(which).mapToLong(i -> values[i]).toArray();
   }
 
   /** The same values as f64, and some that f32 can't hold. */
@@ -297,8 +314,11 @@ final class Snippets {
     return values.stream().mapToLong(Double::doubleToRawLongBits).toArray();
   }
 
+  /** The indices of the threads of some warps, one operand a thread. */
+  static final long[] LANES = LongStream.range(0, 96).toArray();
+
   /** All 2^16 bit patterns. */
-  static final long[] SHORTS = java.util.stream.LongStream.range(0, 1 << 16).toArray();
+  static final long[] SHORTS = LongStream.range(0, 1 << 16).toArray();
 
   /** Some 16-bit patterns that are boundary values of f16 and of bf16. */
   static final long[] HALVES = {
@@ -330,9 +350,5 @@ final class Snippets {
 
   static long unsigned(int value) {
     return Integer.toUnsignedLong(value);
-  }
-
-  static Expected unary(Function<Float, Float> function) {
-    return (a, b, c) -> bits(function.apply(f(a)));
   }
 }

@@ -72,6 +72,19 @@ public final class StandIn {
         });
   }
 
+  /**
+   * Builds into a folder, for programs that run in processes of their own.
+   *
+   * @return the environment to start them with
+   */
+  public static Map<String, String> environment(Path folder) throws IOException {
+    StandIn standIn = new StandIn(folder, BuildOptions.plain());
+    standIn.build();
+    return Map.of(
+        "LD_LIBRARY_PATH", standIn.folder.toString(),
+        "STANDIN_KERNELS", standIn.kernels().toString());
+  }
+
   /** Built once a process, before the first test that needs a device. */
   private static final class Once {
     static final Optional<String> MISSING = prepareOnce();
@@ -126,7 +139,7 @@ public final class StandIn {
 
   /** Replaces a setting of the stand-in, such as STANDIN_STREAMS by {@code "STREAMS"}. */
   @SuppressWarnings("restricted") // the stand-in's library is ours
-  static void configure(String name, String value) {
+  public static void configure(String name, String value) {
     SymbolLookup driver = SymbolLookup.libraryLookup(LIBRARIES.getFirst(), Arena.global());
     try (Arena arena = Arena.ofConfined()) {
       Linker.nativeLinker()
@@ -139,7 +152,8 @@ public final class StandIn {
     }
   }
 
-  private static Optional<String> missingPrograms() {
+  /** What of this machine can't build it; empty if it can. */
+  public static Optional<String> missingPrograms() {
     for (String program : List.of("g++", "cmake")) {
       if (Programs.find(program).isEmpty()) {
         return Optional.of("no CUDA stand-in: PATH has no " + program);
