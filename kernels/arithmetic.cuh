@@ -1,6 +1,6 @@
-// Arithmetic in the dtype T of a tensor, f32, f16 or bf16: each operation is that of float, rounded to T.
-// For f16 and bf16 that is the correctly rounded operation in T, since 24 bits are at least twice
-// their 11 and 8 bits, plus two.
+// Arithmetic in the dtype T of a tensor, f32, f16 or bf16: each operation is that of float, rounded
+// to T. For f16 and bf16 that is the correctly rounded operation in T, since 24 bits are at least
+// twice their 11 and 8 bits, plus two.
 //
 // Elements are handled as pairs of neighbours, in one register if they have 16 bits.
 #pragma once

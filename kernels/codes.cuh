@@ -6,10 +6,11 @@
 // elements of at most 2⁶⁰, where it gives the same codes:
 //
 // - A quotient in f16 is x · RN(1 / s) in float, rounded to f16; one in bf16 is x · h + x · l, with
-//   RN(1 / s) ≈ h + l, two numbers of bf16, in two operations of bf16. For all pairs of significands, 2¹¹
-//   or 2⁸ values each, that is the correctly rounded quotient (a test tries them).
-// - From q ≈ x · RN(1 / s) in f32, two steps q += (x − s · q) · RN(1 / s) of fused operations give the
-//   correctly rounded quotient (Markstein 1990, theorem 5; Cornea, Harrison and Tang 2002, § 8).
+//   RN(1 / s) ≈ h + l, two numbers of bf16, in two operations of bf16. For all pairs of
+//   significands, of 11 or 8 bits, that is the correctly rounded quotient: QuotientTest tries them.
+// - From q ≈ x · RN(1 / s) in f32, two steps q += (x − s · q) · RN(1 / s) of fused operations give
+//   the correctly rounded quotient (Markstein, Computation of elementary functions on the IBM RISC
+//   System/6000 processor, 1990: the first step leaves q within one unit in the last place).
 // - Nothing overflows. Where a product or remainder is subnormal, the quotient is far below 2⁻¹⁰,
 //   half of the smallest code that isn't 0; it isn't 0 itself unless x is, since x / s ≥ x.
 #pragma once
@@ -25,6 +26,14 @@ template <typename T>
 struct Range {
   Pair<T> smallest = both<T>(0);
   Pair<T> largest = both<T>(0);
+
+  __device__ __forceinline__ void add(const Run<T>& run) {
+#pragma unroll
+    for (int i = 0; i < RUN / 2; ++i) {
+      smallest = smaller(smallest, run.pairs[i]);
+      largest = larger(largest, run.pairs[i]);
+    }
+  }
 };
 
 template <typename T>
@@ -32,11 +41,7 @@ __device__ __forceinline__ Range<T> rangeOf(const Run<T> (&runs)[RUNS]) {
   Range<T> range;
 #pragma unroll
   for (int k = 0; k < RUNS; ++k) {
-#pragma unroll
-    for (int i = 0; i < RUN / 2; ++i) {
-      range.smallest = smaller(range.smallest, runs[k].pairs[i]);
-      range.largest = larger(range.largest, runs[k].pairs[i]);
-    }
+    range.add(runs[k]);
   }
   return range;
 }
@@ -116,8 +121,7 @@ __device__ __forceinline__ Parameters parametersOf(float min, float max, Levels 
     result.scale = roundTo<T>(roundTo<T>(max - min) / codes);
     const float zeroPoint = roundTo<T>(levels.low - roundTo<T>(min / result.scale));
     // NaN becomes 0; beyond int8, as E4M3 can be, the lowest bits count.
-    result.zeroPoint =
-        static_cast<i8>(__float2int_rn(clamp(zeroPoint, levels.low, levels.high)));
+    result.zeroPoint = static_cast<i8>(__float2int_rn(clamp(zeroPoint, levels.low, levels.high)));
   }
   if (result.scale == 0) {
     result.scale = epsilon<T>();
@@ -145,7 +149,8 @@ struct IntegerCodes {
     const float2 first = widen(a);
     const float2 second = widen(b);
     const uint32_t base = 1u << width;
-    // Each summand is the code plus the bits of INTEGERS; in the end that is replaced by 2^(width−1).
+    // Each summand is the code plus the bits of INTEGERS; in the end that is replaced by
+    // 2^(width−1).
     uint32_t codes = multiplyAdd(asInteger(second.y), base, asInteger(second.x));
     codes = multiplyAdd(codes, base, asInteger(first.y));
     codes = multiplyAdd(codes, base, asInteger(first.x));
@@ -185,10 +190,14 @@ __device__ __forceinline__ uint32_t e4m3Magnitude(float value) {
 // The value of an E4M3 code. The exponent's bias is put right by a product, which is exact for
 // subnormal numbers too.
 __device__ __forceinline__ float e4m3Value(uint32_t code) {
+#if __CUDA_ARCH__ >= 890
+  return __half2float(__nv_cvt_fp8_to_halfraw(static_cast<e4m3>(code), __NV_E4M3));
+#else
   const uint32_t magnitude = code & 0x7F;
   const float value = __uint_as_float(magnitude << 20) * 0x1p120f;
   const uint32_t bits = __float_as_uint(magnitude == 0x7F ? NAN : value);
   return __uint_as_float(bits | (code & 0x80) << 24);
+#endif
 }
 
 // E4M3 codes, a byte each.
@@ -199,15 +208,26 @@ struct FloatCodes {
   __device__ __forceinline__ uint32_t word(P a, P b) const {
     const float2 first = widen(a);
     const float2 second = widen(b);
+#if __CUDA_ARCH__ >= 890
+    return converted(first) | static_cast<uint32_t>(converted(second)) << 16;
+#else
     const uint32_t low = __byte_perm(e4m3Magnitude(first.x), e4m3Magnitude(first.y), 0x0040);
     const uint32_t high = __byte_perm(e4m3Magnitude(second.x), e4m3Magnitude(second.y), 0x0040);
     return __byte_perm(low, high, 0x5410) | (signs(a, b) & 0x80808080);
+#endif
   }
 
   __device__ __forceinline__ uint32_t code(float value) const {
     const uint32_t sign = (__float_as_uint(value) >> 24) & 0x80;
     return sign | (isnan(value) ? 0x7F : e4m3Magnitude(value) & 0x7F);
   }
+
+ private:
+#if __CUDA_ARCH__ >= 890
+  __device__ __forceinline__ static uint16_t converted(float2 values) {
+    return __nv_cvt_float2_to_fp8x2(values, __NV_SATFINITE, __NV_E4M3);
+  }
+#endif
 };
 
 // Division by a scale from 2⁻⁶⁰ to 1.

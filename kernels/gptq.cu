@@ -1,16 +1,17 @@
-// GPTQ's inner loop: rounds one block of columns of a weight with error feedback (Frantar et al. 2022,
-// algorithm 1). The weight is transposed: rows are the block's columns, columns are the output
-// channels. Device.gptqBlock defines every operation and their order.
+// GPTQ's inner loop: rounds one block of columns of a weight with error feedback (Frantar et al.
+// 2022, algorithm 1). The weight is transposed: rows are the block's columns, columns are the
+// output channels. Device.gptqBlock defines every operation and their order.
 //
 // quench_gptq_block_i8, quench_gptq_block_e4m3:
 //   w f32 [block, channels]; u f32 [block, block], of which only the upper triangle counts;
-//   scale, zeroPoint f32 [groups, channels]; group i32 [block]; codes int8 or E4M3 [block, channels];
-//   error f32 [block, channels]; loss f32 [channels], added to; low, high: the levels
-//   roundTo: 0, 1 or 2: dequantized weights are rounded to f32, f16 or bf16
+//   scale, zeroPoint f32 [groups, channels]; group i32 [block];
+//   codes int8 or E4M3 [block, channels]; error f32 [block, channels];
+//   loss f32 [channels], added to; low, high: the levels;
+//   roundTo 0, 1 or 2: dequantized weights are rounded to f32, f16 or bf16
 //   grid ⌈channels / threads⌉, block 32, 64 or 128 threads; any alignment
 //
-// A thread solves a channel. It holds 32 weights in registers at a time: first it takes the errors of
-// all rows before them off, in their order, a tile of 32 × 32 of u after the other in shared
+// A thread solves a channel. It holds 32 weights in registers at a time: first it takes the errors
+// of all rows before them off, in their order, a tile of 32 × 32 of u after the other in shared
 // memory; then it rounds one of the 32 after the other, and takes each error off the rest of them.
 // Thus each weight sees the errors in the order of the rows. A thread reads back the errors that it
 // has written itself, while they are in the caches; nothing else is read twice.

@@ -1,11 +1,12 @@
 // Smallest and largest element of each block of a matrix, with 0; both NaN if there is a NaN.
 //
-// quench_observe_groups_{f32,f16,bf16}: blocks of one row and 32 · 2^lanesLog columns, at most 1024.
+// quench_observe_groups_{f32,f16,bf16}
+//   blocks of one row and 32 · 2^lanesLog columns, at most 1024
 //   x [rows, columns]; min, max [rows, ⌈columns / group⌉], of the same dtype
 //   grid as WarpPlace says; block 256; no shared memory
 //
-// quench_observe_tiles_{f32,f16,bf16}: blocks of any shape, in pieces of pieceRows rows; without
-//   pieces, pieceRows = blockRows.
+// quench_observe_tiles_{f32,f16,bf16}
+//   blocks of any shape, in pieces of pieceRows rows; without pieces, pieceRows = blockRows
 //   x [rows, columns]; min, max [⌈rows / blockRows⌉, ⌈columns / blockColumns⌉ · pieces]
 //   grid (⌈rows / blockRows⌉, at most ⌈columns / blockColumns⌉, pieces = ⌈blockRows / pieceRows⌉)
 //   block: whole warps
@@ -34,10 +35,9 @@ __device__ __forceinline__ void observeGroups(const T* __restrict__ x, i64 xStri
   x += place.row * xStride;
   min += place.row * minStride;
   max += place.row * maxStride;
-  const bool wide = isWide(x);
+  const bool whole = isWhole(x, columns);
   for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
     const LanePlace lane(chunk, lanesLog);
-    const bool whole = wide && (chunk + 1) * CHUNK <= columns;
     Run<T> runs[RUNS];
     loadRuns(runs, x, lane, columns, whole);
     const Pair<T> key = largestOfLanes(keyOf(rangeOf(runs)), 1 << lanesLog);
@@ -87,7 +87,7 @@ __device__ __forceinline__ void observeTiles(const T* __restrict__ x, i64 xStrid
 using namespace quench;
 
 #define QUENCH_OBSERVE(T)                                                                         \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_observe_groups_##T(                    \
+  extern "C" __global__ void __launch_bounds__(256, 4) quench_observe_groups_##T(                 \
       const T* __restrict__ x, i64 xStride, i64 rows, int columns, T* min, i64 minStride, T* max, \
       i64 maxStride, int lanesLog, int warpsLog) {                                                \
     observeGroups(x, xStride, rows, columns, min, minStride, max, maxStride, lanesLog, warpsLog); \

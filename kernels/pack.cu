@@ -1,12 +1,13 @@
-// Dense packing of integer codes: each row a stream of bits in 32-bit words, lowest first, code q of b
-// bits as q + 2^(b−1); what is left of a row's last word is 0.
+// Dense packing of integer codes: each row a stream of bits in 32-bit words, lowest first, code q
+// of b bits as q + 2^(b−1); what is left of a row's last word is 0.
 //
-// quench_pack_i8: codes int8 [rows, columns] to words int32 [rows, ⌈columns · bits / 32⌉], bits 1 … 8
+// quench_pack_i8: codes int8 [rows, columns] to words int32 [rows, ⌈columns · bits / 32⌉],
+//   1 ≤ bits ≤ 8
 // quench_unpack_i8: the inverse
 //   grid as WarpPlace says; block 256; no shared memory
 //
-// A lane takes 32 codes, which are `bits` whole words. Rows of codes that are aligned to 16 bytes are
-// read and written 16 bytes at a time, words in as large pieces as `bits` of them and their
+// A lane takes 32 codes, which are `bits` whole words. Rows of codes that are aligned to 16 bytes
+// are read and written 16 bytes at a time, words in as large pieces as `bits` of them and their
 // alignment allow.
 #include "tiles.cuh"
 
@@ -64,7 +65,8 @@ __device__ __forceinline__ uint32_t get(const uint32_t (&words)[B], int at) {
 
 // N words, as a vector if that is aligned.
 template <int N>
-using Vector = std::conditional_t<N % 4 == 0, uint4, std::conditional_t<N % 2 == 0, uint2, uint32_t>>;
+using Vector =
+    std::conditional_t<N % 4 == 0, uint4, std::conditional_t<N % 2 == 0, uint2, uint32_t>>;
 
 template <int B>
 __device__ __forceinline__ void packCodes(const uint32_t (&bytes)[CODES / 4], uint32_t* target,

@@ -1,314 +1,33 @@
 // Scales and zero points from ranges, codes from elements, elements from codes.
 //
 // Suffix _int: integer codes, `bits` wide and packed as pack.cu says, into int32 words, or int8 if
-// `packed` is 0; _e4m3: E4M3 codes. codesStride is in bytes; codesBytes is the size of a row of codes:
-// columns, or 4 · ⌈columns · bits / 32⌉, the last bits of which become 0. Scales and zero points, int8,
-// are [⌈rows / blockRows⌉, ⌈columns / blockColumns⌉].
+// `packed` is 0; _e4m3: E4M3 codes. codesStride is in bytes; codesBytes is the size of a row of
+// codes: columns, or 4 · ⌈columns · bits / 32⌉, the last bits of which become 0. Zero points are
+// int8; scales and zero points are [⌈rows / blockRows⌉, ⌈columns / blockColumns⌉].
 //
-// quench_quantization_parameters_{f32,f16,bf16}: min, max, scale of that dtype, zeroPoint, all [rows, columns]
+// quench_quantization_parameters_{f32,f16,bf16}
+//   min, max and scale of that dtype, zeroPoint, all [rows, columns]
 //   grid ⌈rows · columns / 256⌉, block 256
 //
-// quench_quantize_groups_{f32,f16,bf16}_{int,e4m3}: scale of x's dtype; where the elements
-//   of a lane share a scale. Column c has the scale c >> blockShift; 32 · 2^lanesLog ≤ 2^blockShift,
-//   or 2^blockShift ≥ columns.
-// quench_quantize_elements_{f32,f16,bf16}_{int,e4m3}: blocks of any width
-// quench_dequantize_groups_{int,e4m3}_{f32,f16,bf16}, quench_dequantize_elements_…: the inverse, from int8 or
-//   E4M3 codes to that dtype. scaleDtype: 0, 1 or 2 for a scale of f32, f16 or bf16
+// quench_quantize_groups_{f32,f16,bf16}_{int,e4m3}
+//   scales of x's dtype; the elements of a lane share one: column c has scale c >> blockShift, where
+//   32 · 2^lanesLog ≤ 2^blockShift, or 2^blockShift ≥ columns
+// quench_quantize_elements_{f32,f16,bf16}_{int,e4m3}
+//   the same for blocks of any width
+// quench_dequantize_groups_{int,e4m3}_{f32,f16,bf16}, quench_dequantize_elements_{int,e4m3}_{f32,f16,bf16}
+//   from int8 or E4M3 codes to that dtype; scaleDtype 0, 1 or 2: the scale is f32, f16 or bf16
 //   grid as WarpPlace says; block 256; no shared memory
 //
-// Loads are 16 bytes wide where rows are so aligned (codes 8 bytes), stores as wide as eight codes
-// or elements are.
-#include "codes.cuh"
-#include "tiles.cuh"
-
-namespace quench {
-
-// The row of scales that a row of elements uses.
-__device__ __forceinline__ i64 scaleRow(i64 row, int blockRows) {
-  return blockRows == 1 ? row : static_cast<i64>(static_cast<uint32_t>(row) / blockRows);
-}
-
-template <typename T>
-__device__ __forceinline__ void findParameters(const T* __restrict__ min, i64 minStride,
-                                               const T* __restrict__ max, i64 maxStride, i64 rows,
-                                               int columns, Levels levels, T* scale,
-                                               i64 scaleStride, i8* zeroPoint,
-                                               i64 zeroPointStride) {
-  const i64 i = globalThread();
-  if (i >= rows * columns) {
-    return;
-  }
-  const i64 row = i / columns;
-  const i64 column = i - row * columns;
-  const Parameters parameters =
-      parametersOf<T>(toFloat(min[row * minStride + column]),
-                      toFloat(max[row * maxStride + column]), levels);
-  scale[row * scaleStride + column] = fromFloat<T>(parameters.scale);
-  zeroPoint[row * zeroPointStride + column] = static_cast<i8>(parameters.zeroPoint);
-}
-
-template <typename T, typename Codes>
-__device__ __forceinline__ void quantizeGroups(const T* __restrict__ x, i64 xStride, i64 rows,
-                                               int columns, const T* __restrict__ scale,
-                                               i64 scaleStride, const i8* __restrict__ zeroPoint,
-                                               i64 zeroPointStride, int blockRows, int blockShift,
-                                               Levels levels, Codes codes, uint8_t* target,
-                                               i64 targetStride, int targetBytes, int lanesLog,
-                                               int warpsLog) {
-  const WarpPlace place(warpsLog);
-  if (place.row >= rows) {
-    return;
-  }
-  x += place.row * xStride;
-  scale += scaleRow(place.row, blockRows) * scaleStride;
-  zeroPoint += scaleRow(place.row, blockRows) * zeroPointStride;
-  const bool wide = isWide(x);
-  const CodeRow row(target + place.row * targetStride, targetBytes, codes.width);
-  for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
-    const LanePlace lane(chunk, lanesLog);
-    if (lane.first >= columns) {
-      continue;
-    }
-    const bool whole = wide && (chunk + 1) * CHUNK <= columns;
-    const int block = lane.first >> blockShift;
-    const Parameters parameters{toFloat(scale[block]), static_cast<float>(zeroPoint[block])};
-    Run<T> runs[RUNS];
-    loadRuns(runs, x, lane, columns, whole);
-    const Rounder<T, Codes> rounder(parameters, levels, codes);
-    if (whole && row.wide && rounder.isUsual && isModerate(keyOf(rangeOf(runs)))) {
-#pragma unroll
-      for (int k = 0; k < RUNS; ++k) {
-        row.store(lane.column(k), rounder.codesOfRun(runs[k]));
-      }
-    } else {
-#pragma unroll 1
-      for (int k = 0; k < RUNS; ++k) {
-        const int column = lane.column(k);
-        const int count = runLength(column, columns);
-        if (count > 0) {
-          row.store(column, count, column + RUN >= columns, rounder.codesOfAny(x + column, count));
-        }
-      }
-    }
-  }
-}
-
-template <typename T, typename Codes>
-__device__ __forceinline__ void quantizeElements(const T* __restrict__ x, i64 xStride, i64 rows,
-                                                 int columns, const T* __restrict__ scale,
-                                                 i64 scaleStride, const i8* __restrict__ zeroPoint,
-                                                 i64 zeroPointStride, int blockRows,
-                                                 int blockColumns, Levels levels, Codes codes,
-                                                 uint8_t* target, i64 targetStride,
-                                                 int targetBytes, int warpsLog) {
-  const WarpPlace place(warpsLog);
-  if (place.row >= rows) {
-    return;
-  }
-  x += place.row * xStride;
-  scale += scaleRow(place.row, blockRows) * scaleStride;
-  zeroPoint += scaleRow(place.row, blockRows) * zeroPointStride;
-  const CodeRow row(target + place.row * targetStride, targetBytes, codes.width);
-  for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
-    const LanePlace lane(chunk, 5);
-#pragma unroll 1
-    for (int k = 0; k < RUNS; ++k) {
-      const int column = lane.column(k);
-      const int count = runLength(column, columns);
-      if (count == 0) {
-        break;
-      }
-      const auto parametersOfElement = [=](int i) {
-        const uint32_t block = static_cast<uint32_t>(column + i) / blockColumns;
-        return Parameters{toFloat(scale[block]), static_cast<float>(zeroPoint[block])};
-      };
-      row.store(column, count, column + RUN >= columns,
-                codesByDefinition(x + column, count, parametersOfElement, levels, codes));
-    }
-  }
-}
-
-// ---- values of codes
-
-struct IntegerValues {
-  __device__ __forceinline__ static float of(uint32_t byte) {
-    return static_cast<float>(static_cast<i8>(byte));
-  }
-};
-
-struct FloatValues {
-  __device__ __forceinline__ static float of(uint32_t byte) { return e4m3Value(byte); }
-};
-
-// `D`: the dtype of the scale, in which is computed.
-template <typename D>
-__device__ __forceinline__ float valueOf(float code, Parameters parameters) {
-  return roundTo<D>(roundTo<D>(code - parameters.zeroPoint) * parameters.scale);
-}
-
-template <typename T, typename Values, typename D>
-__device__ __forceinline__ void dequantizeGroups(const uint8_t* __restrict__ codes,
-                                                 i64 codesStride, i64 rows, int columns,
-                                                 const D* __restrict__ scale, i64 scaleStride,
-                                                 const i8* __restrict__ zeroPoint,
-                                                 i64 zeroPointStride, int blockRows,
-                                                 int blockShift, T* x, i64 xStride, int lanesLog,
-                                                 int warpsLog) {
-  const WarpPlace place(warpsLog);
-  if (place.row >= rows) {
-    return;
-  }
-  codes += place.row * codesStride;
-  x += place.row * xStride;
-  scale += scaleRow(place.row, blockRows) * scaleStride;
-  zeroPoint += scaleRow(place.row, blockRows) * zeroPointStride;
-  const bool wide = isAligned(codes, 8) && isWide(x);
-  for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
-    const LanePlace lane(chunk, lanesLog);
-    if (lane.first >= columns) {
-      continue;
-    }
-    const int block = lane.first >> blockShift;
-    const Parameters parameters{toFloat(scale[block]), static_cast<float>(zeroPoint[block])};
-    if (wide && (chunk + 1) * CHUNK <= columns) {
-      uint2 words[RUNS];
-#pragma unroll
-      for (int k = 0; k < RUNS; ++k) {
-        words[k] = __ldg(reinterpret_cast<const uint2*>(codes + lane.column(k)));
-      }
-#pragma unroll
-      for (int k = 0; k < RUNS; ++k) {
-        Run<T> run;
-#pragma unroll
-        for (int i = 0; i < RUN / 2; ++i) {
-          const uint32_t pair = (i < 2 ? words[k].x : words[k].y) >> (16 * (i % 2));
-          run.pairs[i] = narrow<T>(
-              make_float2(valueOf<D>(Values::of(pair & 0xFF), parameters),
-                          valueOf<D>(Values::of(pair >> 8 & 0xFF), parameters)));
-        }
-        storeWholeRun(x + lane.column(k), run);
-      }
-    } else {
-#pragma unroll 1
-      for (int k = 0; k < RUNS; ++k) {
-        const int column = lane.column(k);
-        const int end = column + runLength(column, columns);
-#pragma unroll 1
-        for (int c = column; c < end; ++c) {
-          x[c] = fromFloat<T>(valueOf<D>(Values::of(codes[c]), parameters));
-        }
-      }
-    }
-  }
-}
-
-template <typename T, typename Values, typename D>
-__device__ __forceinline__ void dequantizeElements(const uint8_t* __restrict__ codes,
-                                                   i64 codesStride, i64 rows, int columns,
-                                                   const D* __restrict__ scale, i64 scaleStride,
-                                                   const i8* __restrict__ zeroPoint,
-                                                   i64 zeroPointStride, int blockRows,
-                                                   int blockColumns, T* x, i64 xStride,
-                                                   int warpsLog) {
-  const WarpPlace place(warpsLog);
-  if (place.row >= rows) {
-    return;
-  }
-  codes += place.row * codesStride;
-  x += place.row * xStride;
-  scale += scaleRow(place.row, blockRows) * scaleStride;
-  zeroPoint += scaleRow(place.row, blockRows) * zeroPointStride;
-  for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
-    const int end = ::min((chunk + 1) * CHUNK, columns);
-    for (int c = chunk * CHUNK + threadIdx.x % 32; c < end; c += 32) {
-      const uint32_t block = static_cast<uint32_t>(c) / blockColumns;
-      const Parameters parameters{toFloat(scale[block]), static_cast<float>(zeroPoint[block])};
-      x[c] = fromFloat<T>(valueOf<D>(Values::of(codes[c]), parameters));
-    }
-  }
-}
-
-}  // namespace quench
+// Loads are 16 bytes wide, those of codes 8, and stores as wide as eight codes or elements are,
+// where rows are so aligned.
+#include "quantize.cuh"
 
 using namespace quench;
 
-#define QUENCH_PARAMETERS(T)                                                                      \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_quantization_parameters_##T(           \
-      const T* __restrict__ min, i64 minStride, const T* __restrict__ max, i64 maxStride,         \
-      i64 rows, int columns, float low, float high, int symmetric, T* scale, i64 scaleStride,     \
-      i8* zeroPoint, i64 zeroPointStride) {                                                       \
-    findParameters(min, minStride, max, maxStride, rows, columns, Levels{low, high, symmetric != 0}, \
-                   scale, scaleStride, zeroPoint, zeroPointStride);                               \
-  }
-
-#define QUENCH_SOURCE(T)                                                                       \
-  const T *__restrict__ x, i64 xStride, i64 rows, int columns, const T *__restrict__ scale,    \
-      i64 scaleStride, const i8 *__restrict__ zeroPoint, i64 zeroPointStride, int blockRows
-#define QUENCH_TARGET float low, float high, uint8_t *codes, i64 codesStride, int codesBytes
-#define QUENCH_LEVELS \
-  Levels { low, high, false }
-
-#define QUENCH_QUANTIZE(T)                                                                        \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_quantize_groups_##T##_int(          \
-      QUENCH_SOURCE(T), int blockShift, QUENCH_TARGET, int bits, int packed, int lanesLog,        \
-      int warpsLog) {                                                                             \
-    quantizeGroups(x, xStride, rows, columns, scale, scaleStride, zeroPoint, zeroPointStride,     \
-                   blockRows, blockShift, QUENCH_LEVELS, IntegerCodes(bits, packed != 0), codes,  \
-                   codesStride, codesBytes, lanesLog, warpsLog);                                  \
-  }                                                                                               \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_quantize_groups_##T##_e4m3(         \
-      QUENCH_SOURCE(T), int blockShift, QUENCH_TARGET, int lanesLog, int warpsLog) {              \
-    quantizeGroups(x, xStride, rows, columns, scale, scaleStride, zeroPoint, zeroPointStride,     \
-                   blockRows, blockShift, QUENCH_LEVELS, FloatCodes(), codes, codesStride,        \
-                   codesBytes, lanesLog, warpsLog);                                               \
-  }                                                                                               \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_quantize_elements_##T##_int(           \
-      QUENCH_SOURCE(T), int blockColumns, QUENCH_TARGET, int bits, int packed, int warpsLog) {    \
-    quantizeElements(x, xStride, rows, columns, scale, scaleStride, zeroPoint, zeroPointStride,   \
-                     blockRows, blockColumns, QUENCH_LEVELS, IntegerCodes(bits, packed != 0),     \
-                     codes, codesStride, codesBytes, warpsLog);                                   \
-  }                                                                                               \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_quantize_elements_##T##_e4m3(          \
-      QUENCH_SOURCE(T), int blockColumns, QUENCH_TARGET, int warpsLog) {                          \
-    quantizeElements(x, xStride, rows, columns, scale, scaleStride, zeroPoint, zeroPointStride,   \
-                     blockRows, blockColumns, QUENCH_LEVELS, FloatCodes(), codes, codesStride,    \
-                     codesBytes, warpsLog);                                                       \
-  }
-
-#define QUENCH_CODES                                                                            \
-  const uint8_t *__restrict__ codes, i64 codesStride, i64 rows, int columns, int scaleDtype,    \
-      const void *scale, i64 scaleStride, const i8 *__restrict__ zeroPoint, i64 zeroPointStride, \
-      int blockRows
-#define QUENCH_VALUES_GROUPS(T, Values, D)                                                        \
-  dequantizeGroups<T, Values>(codes, codesStride, rows, columns, static_cast<const D*>(scale),    \
-                              scaleStride, zeroPoint, zeroPointStride, blockRows, blockShift, x,  \
-                              xStride, lanesLog, warpsLog)
-#define QUENCH_VALUES_ELEMENTS(T, Values, D)                                                      \
-  dequantizeElements<T, Values>(codes, codesStride, rows, columns, static_cast<const D*>(scale),  \
-                                scaleStride, zeroPoint, zeroPointStride, blockRows, blockColumns, \
-                                x, xStride, warpsLog)
-#define QUENCH_BY_SCALE(CALL, T, Values)         \
-  if (scaleDtype == 0) {                         \
-    CALL(T, Values, f32);                        \
-  } else if (scaleDtype == 1) {                  \
-    CALL(T, Values, f16);                        \
-  } else {                                       \
-    CALL(T, Values, bf16);                       \
-  }
-
-#define QUENCH_DEQUANTIZE(T, CODES, Values)                                                       \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_dequantize_groups_##CODES##_##T(       \
-      QUENCH_CODES, int blockShift, T* x, i64 xStride, int lanesLog, int warpsLog) {              \
-    QUENCH_BY_SCALE(QUENCH_VALUES_GROUPS, T, Values)                                              \
-  }                                                                                               \
-  extern "C" __global__ void __launch_bounds__(256, 4) quench_dequantize_elements_##CODES##_##T(     \
-      QUENCH_CODES, int blockColumns, T* x, i64 xStride, int warpsLog) {                          \
-    QUENCH_BY_SCALE(QUENCH_VALUES_ELEMENTS, T, Values)                                            \
-  }
-
-#define QUENCH_ALL(T)        \
-  QUENCH_PARAMETERS(T)       \
-  QUENCH_QUANTIZE(T)         \
+#define QUENCH_ALL(T)                      \
+  QUENCH_PARAMETERS(T)                     \
+  QUENCH_QUANTIZE_INT(T)                   \
+  QUENCH_QUANTIZE_E4M3(T)                  \
   QUENCH_DEQUANTIZE(T, int, IntegerValues) \
   QUENCH_DEQUANTIZE(T, e4m3, FloatValues)
 

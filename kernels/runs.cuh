@@ -24,6 +24,12 @@ __device__ __forceinline__ bool isWide(const T* row) {
   return isAligned(row, 16);
 }
 
+// The same, and the last run isn't cut.
+template <typename T>
+__device__ __forceinline__ bool isWhole(const T* row, int columns) {
+  return isWide(row) && columns % RUN == 0;
+}
+
 template <typename T>
 struct Run {
   Pair<T> pairs[RUN / 2];
@@ -70,48 +76,75 @@ __device__ __forceinline__ void storeWholeRun(T* x, const Run<T>& run) {
   }
 }
 
-// Bytes of a row of codes, of which each has `width` bits. The codes of a run are two words of four
-// codes each, the first in the lowest bits.
-struct CodeRow {
-  uint8_t* bytes;
-  int size;   // bytes of the row; what no code takes of them is 0
-  int width;
-  bool wide;  // the row is aligned for storing as many bytes at once as a run's codes allow
+template <typename T>
+__device__ __forceinline__ Run<T> zeroRun() {
+  Run<T> run;
+#pragma unroll
+  for (int i = 0; i < RUN / 2; ++i) {
+    run.pairs[i] = both<T>(0);
+  }
+  return run;
+}
 
-  __device__ __forceinline__ CodeRow(uint8_t* bytes, int size, int width)
-      : bytes(bytes), size(size), width(width), wide(isAligned(bytes, width & -width)) {}
+// Where codes of `width` bits go. The codes of a run are two words of four codes each, the first in
+// the lowest bits.
 
-  // All eight codes from `column` on; more columns follow, or the row ends with a whole word.
-  __device__ __forceinline__ void store(int column, uint2 codes) const {
-    uint8_t* target = bytes + static_cast<uint32_t>(column) / RUN * width;
-    if (width == 8) {
-      *reinterpret_cast<uint2*>(target) = codes;
-    } else if (width == 4) {
-      *reinterpret_cast<uint32_t*>(target) = codes.x | codes.y << 16;
+// Whether all codes of a run can be stored at once.
+__device__ __forceinline__ bool isWideForCodes(const uint8_t* row, int width) {
+  return isAligned(row, width & -width);
+}
+
+// Eight codes, to a place that is wide for them.
+__device__ __forceinline__ void storeWholeCodes(uint8_t* target, int width, uint2 codes) {
+  if (width == 8) {
+    *reinterpret_cast<uint2*>(target) = codes;
+  } else if (width == 4) {
+    *reinterpret_cast<uint32_t*>(target) = codes.x | codes.y << 16;
+  } else {
+    uint64_t bits = codes.x | static_cast<uint64_t>(codes.y) << (4 * width);
+    if (width % 2 == 0) {
+#pragma unroll 1
+      for (int i = 0; i < width; i += 2) {
+        *reinterpret_cast<uint16_t*>(target + i) = static_cast<uint16_t>(bits);
+        bits >>= 16;
+      }
     } else {
-      storeBytes(target, width, joined(codes));
+#pragma unroll 1
+      for (int i = 0; i < width; ++i) {
+        target[i] = static_cast<uint8_t>(bits);
+        bits >>= 8;
+      }
     }
   }
+}
 
-  // The first `count` codes from `column` on; if it is the last run, also what is left of the row.
+// A row of codes.
+struct CodeRow {
+  uint8_t* bytes;
+  int size;  // in bytes; what no code takes of them is 0
+  int width;
+
+  __device__ __forceinline__ uint8_t* at(int column) const {
+    return bytes + static_cast<uint32_t>(column) / RUN * width;
+  }
+
+  // Whether codes can be stored a whole run at a time, and leave nothing of the row.
+  __device__ __forceinline__ bool isWhole(int columns) const {
+    return isWideForCodes(bytes, width) && i64{size} * 8 == i64{columns} * width;
+  }
+
+  // The first `count` codes of a run; if it is the row's last, also what is left of the row.
   __device__ __forceinline__ void store(int column, int count, bool last, uint2 codes) const {
-    const int at = static_cast<uint32_t>(column) / RUN * width;
-    const uint64_t bits = joined(codes);
-    const uint64_t kept = count == RUN ? bits : bits & ((1ull << (count * width)) - 1);
-    storeBytes(bytes + at, last ? size - at : width, kept);
-  }
-
- private:
-  __device__ __forceinline__ uint64_t joined(uint2 codes) const {
-    return codes.x | static_cast<uint64_t>(codes.y) << (4 * width);
-  }
-
-  // What lies beyond the eighth byte is 0.
-  __device__ __forceinline__ static void storeBytes(uint8_t* target, int count, uint64_t value) {
+    uint64_t bits = codes.x | static_cast<uint64_t>(codes.y) << (4 * width);
+    if (count < RUN) {
+      bits &= (1ull << (count * width)) - 1;
+    }
+    uint8_t* target = at(column);
+    uint8_t* const end = last ? bytes + size : target + width;
 #pragma unroll 1
-    for (int i = 0; i < count; ++i) {
-      target[i] = static_cast<uint8_t>(value);
-      value >>= 8;
+    for (; target < end; ++target) {
+      *target = static_cast<uint8_t>(bits);
+      bits >>= 8;
     }
   }
 };

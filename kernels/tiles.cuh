@@ -5,9 +5,9 @@
 
 namespace quench {
 
-// ---- groups: 32, 64, … 1024 columns of one row. A warp takes a chunk of 1024 columns, each lane four
-// runs of the same group; runs of neighbouring lanes are neighbours, so that each load of a warp is
-// contiguous in pieces of a quarter of a group.
+// ---- groups: 32, 64, … 1024 columns of one row. A warp takes a chunk of 1024 columns, each lane
+// four runs of the same group; runs of neighbouring lanes are neighbours, so that each load of a
+// warp is contiguous in pieces of a quarter of a group.
 
 constexpr int CHUNK = 32 * RUNS * RUN;
 
@@ -45,14 +45,15 @@ struct LanePlace {
   __device__ __forceinline__ int column(int k) const { return first + k * distance; }
 };
 
-// The lane's runs; `whole` says that the chunk ends before the row does, and that the row is wide.
+// The lane's runs; what lies beyond the row is 0. `whole`: the row is wide and has no cut run.
 template <typename T>
 __device__ __forceinline__ void loadRuns(Run<T> (&runs)[RUNS], const T* __restrict__ row,
                                          const LanePlace& lane, int columns, bool whole) {
   if (whole) {
 #pragma unroll
     for (int k = 0; k < RUNS; ++k) {
-      runs[k] = loadWholeRun(row + lane.column(k));
+      const int column = lane.column(k);
+      runs[k] = column < columns ? loadWholeRun(row + column) : zeroRun<T>();
     }
   } else {
 #pragma unroll
@@ -96,6 +97,48 @@ struct TileWalk {
       ++row;
     }
   }
+};
+
+// The runs of a tile that a thread has in hand, if they lie at one distance from each other: those
+// of a single row, or if the block's threads make whole rows.
+struct EvenRuns {
+  bool areEven;
+  int row;
+  int column;
+  int rowStep;
+  int columnStep;
+
+  __device__ __forceinline__ EvenRuns(int height, int width) {
+    const int runs = (width + RUN - 1) / RUN;
+    const int threads = blockDim.x;
+    if (height == 1) {
+      areEven = true;
+      row = 0;
+      column = threadIdx.x * RUN;
+      rowStep = 0;
+      columnStep = threads * RUN;
+      position = threadIdx.x;
+      step = threads;
+      limit = runs;
+    } else {
+      row = threadIdx.x / runs;
+      column = (threadIdx.x - row * runs) * RUN;
+      rowStep = threads / runs;
+      columnStep = 0;
+      areEven = rowStep * runs == threads;
+      position = row;
+      step = rowStep;
+      limit = height;
+    }
+  }
+
+  // Whether there is a k-th run.
+  __device__ __forceinline__ bool has(int k) const { return position + k * step < limit; }
+
+ private:
+  int position;
+  int step;
+  int limit;
 };
 
 }  // namespace quench

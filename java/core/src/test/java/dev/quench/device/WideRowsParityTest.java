@@ -58,6 +58,9 @@ abstract class WideRowsParityTest {
         args("type", "float", "strategy", "tensor"));
   }
 
+  /** More columns than are worked on at once. */
+  private static final int[] LONG = {1, 140_000};
+
   private interface Case {
     void run(QuantizationArgs args, DType dtype, int[] shape, Kind kind);
   }
@@ -71,6 +74,8 @@ abstract class WideRowsParityTest {
           }
         }
       }
+      test.run(args("num_bits", 4, "group_size", 32), dtype, LONG, Kind.PLAIN);
+      test.run(args("num_bits", 4, "group_size", 2000), dtype, LONG, Kind.PLAIN);
       for (QuantizationArgs args : tall()) {
         for (int[] shape : TALL_SHAPES) {
           for (Kind kind : List.of(Kind.PLAIN, Kind.TIES)) {
@@ -134,6 +139,8 @@ abstract class WideRowsParityTest {
           QuantizationCases.unpack(parity, bits, shape);
         }
       }
+      QuantizationCases.pack(parity, 4, LONG);
+      QuantizationCases.unpack(parity, 4, LONG);
     }
   }
 }

@@ -116,7 +116,7 @@ final class CudaQuantization {
     CudaMatrix scales = blocks.require(CudaMatrix.of(scale)).require(from.dtype());
     CudaMatrix zeroPoints = blocks.require(CudaMatrix.of(zeroPoint)).require(DType.I8);
     OptionalInt lanesLog = blocks.groupLanesLog();
-    if (lanesLog.isEmpty() && !blocks.fitsTile()) {
+    if (lanesLog.isEmpty() && !blocks.fitsTile(from.dtype())) {
       inSteps(from, blocks, args, scales, zeroPoints, codes);
       return;
     }

@@ -1,6 +1,7 @@
 package dev.quench.cuda;
 
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.tensor.DType;
 import java.util.OptionalInt;
 
 /**
@@ -17,7 +18,10 @@ record ScaleBlocks(long rows, int columns, int blockRows, int blockColumns) {
   /** Runs that a thread has in hand. */
   private static final int RUNS = 4;
 
+  /** Threads that have registers for the runs of a tile: of 16 bits an element, of 32 bits. */
   private static final int MAX_THREADS = 1024;
+
+  private static final int MAX_THREADS_F32 = 512;
 
   /** Columns that a warp takes at a time. */
   private static final int CHUNK = 32 * RUNS * RUN;
@@ -37,6 +41,9 @@ record ScaleBlocks(long rows, int columns, int blockRows, int blockColumns) {
   private static final long ENOUGH_BLOCKS = 1024;
 
   private static final int MAX_PIECES = 1024;
+
+  /** Blocks of threads side by side; further columns are done by the same ones, one after another. */
+  private static final int MAX_ABREAST = 16;
 
   static ScaleBlocks of(CudaMatrix x, long blockRows, long blockColumns) {
     if (x.columns() > MAX_COLUMNS || x.rows() > Integer.MAX_VALUE) {
@@ -80,7 +87,7 @@ record ScaleBlocks(long rows, int columns, int blockRows, int blockColumns) {
   /** Warps for each chunk of each row: the grid of kernels whose contract is WarpPlace. */
   Grid warps() {
     int chunks = Math.ceilDiv(columns, CHUNK);
-    long y = Math.min(Math.ceilDiv(chunks, 1 << warpsLog()), 1 << 15);
+    long y = Math.min(Math.ceilDiv(chunks, 1 << warpsLog()), MAX_ABREAST);
     return Grid.of(Math.ceilDiv(rows, 1L << (WARPS_LOG - warpsLog())), y, WARP_THREADS);
   }
 
@@ -147,7 +154,7 @@ record ScaleBlocks(long rows, int columns, int blockRows, int blockColumns) {
 
   private Grid tiles(int pieces, int threads, int most) {
     int wholeWarps = Math.clamp(Math.ceilDiv(threads, 32) * 32L, 32, most);
-    return Grid.of(gridRows(), Math.min(gridColumns(), 1 << 15), pieces, wholeWarps);
+    return Grid.of(gridRows(), Math.min(gridColumns(), MAX_ABREAST), pieces, wholeWarps);
   }
 
   /** Runs of some rows of a block. */
