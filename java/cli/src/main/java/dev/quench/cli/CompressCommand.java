@@ -155,6 +155,9 @@ final class CompressCommand implements Callable<Integer> {
     notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
     Optional<CalibrationData> data = calibrationData(plan, listener);
     CompressRequest request = request(draft.recipe(), data);
+    if (evaluate != null) {
+      plan.architecture();
+    }
     try (Device device = run.open(listener)) {
       PlanEstimate estimate = PlanEstimate.of(plan, request, device);
       if (dryRun) {
@@ -163,7 +166,7 @@ final class CompressCommand implements Callable<Integer> {
       }
       estimate.requireRoom(output, SystemMemory.total(), device.memoryLimit());
       Optional<EvaluationText> text =
-          evaluationText()
+          evaluationText(plan)
               .map(file -> EvaluationText.read(file, model, plan.architecture(), tokens));
       listener.on(new ProgressEvent.Started("compressing " + model, estimate.oneLine()));
       return compress(device, request, plan, text, listener, cancellation);
@@ -243,9 +246,12 @@ final class CompressCommand implements Callable<Integer> {
     return Optional.of(tokens.read(file, model, architecture, listener));
   }
 
-  private Optional<Path> evaluationText() {
+  private Optional<Path> evaluationText(CompressionPlan plan) {
     if (evaluate != null) {
       return Optional.of(evaluate);
+    }
+    if (plan.family().isEmpty()) {
+      return Optional.empty();
     }
     return Optional.of(model.resolve("eval.txt")).filter(Files::isRegularFile);
   }

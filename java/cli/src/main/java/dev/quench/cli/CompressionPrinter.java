@@ -31,7 +31,7 @@ final class CompressionPrinter {
   void plan(CompressionPlan plan, PlanEstimate estimate) {
     if (json) {
       Map<String, Object> line = new LinkedHashMap<>();
-      line.put("layers", plan.architecture().layers());
+      plan.family().ifPresent(family -> line.put("layers", family.layers()));
       line.put("modules", plan.modules().size());
       line.put("input_bytes", estimate.inputBytes());
       line.put("output_bytes", estimate.outputBytes());
@@ -47,12 +47,14 @@ final class CompressionPrinter {
       schemes.merge(
           module.modifier().name() + " " + SchemeNames.of(module.weights()), 1, Integer::sum);
     }
-    out.printf(
-        Locale.ROOT,
-        "%s: %d layers, %d linears%n",
-        plan.architecture().modelType(),
-        plan.architecture().layers(),
-        plan.architecture().linears().size());
+    out.println(
+        plan.checkpoint().config().path("model_type").asString("unknown family")
+            + plan.family()
+                .map(
+                    family ->
+                        ": %d layers, %d linears"
+                            .formatted(family.layers(), family.linears().size()))
+                .orElse(": not a family that Quench has a description of; by names of tensors"));
     schemes.forEach((scheme, count) -> out.printf("  %d × %s%n", count, scheme));
     out.printf("  %d tensors copied%n", plan.copied().size());
     TextTable table = new TextTable("", "");

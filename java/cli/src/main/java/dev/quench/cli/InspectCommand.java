@@ -52,10 +52,12 @@ final class InspectCommand implements Callable<Integer> {
   private void print(PrintWriter out, LoadedModel loaded, Inspection inspection) {
     out.printf(
         Locale.ROOT,
-        "%s, %d layers, hidden %d, %s%n%n",
-        loaded.architecture().modelType(),
-        loaded.architecture().layers(),
-        loaded.architecture().hiddenSize(),
+        "%s%s, %s%n%n",
+        loaded.modelType(),
+        loaded
+            .family()
+            .map(family -> ", %d layers, hidden %d".formatted(family.layers(), family.hiddenSize()))
+            .orElse(""),
         loaded
             .quantization()
             .map(config -> "compressed (" + config.format().configName() + ")")
@@ -121,7 +123,7 @@ final class InspectCommand implements Callable<Integer> {
 
   private static void printJson(PrintWriter out, LoadedModel loaded, Inspection inspection) {
     Map<String, Object> result = new LinkedHashMap<>();
-    result.put("model_type", loaded.architecture().modelType());
+    result.put("model_type", loaded.modelType());
     result.put("tensors", loaded.checkpoint().tensors().size());
     result.put("bytes", inspection.bytes());
     result.put("bits_per_weight", (double) inspection.weightBits() / inspection.weights());

@@ -126,7 +126,8 @@ class BadRequestTest {
         Arguments.of(
             List.of("--scheme", "W4A16", "--ignore", "lm_heat"), List.of("lm_heat", "lm_head")),
         Arguments.of(
-            List.of("--scheme", "W4A16", "--device", "cuda"), List.of("--device cuda", "use cpu")),
+            List.of("--scheme", "W4A16", "--device", "cuda"),
+            List.of("--device cuda", "--device cpu")),
         Arguments.of(
             List.of("--scheme", "W4A16", "--threads", "0"), List.of("--threads must be from 1")));
   }

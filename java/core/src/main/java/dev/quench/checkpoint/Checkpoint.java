@@ -157,6 +157,11 @@ public final class Checkpoint implements TensorReader {
     return tensors;
   }
 
+  /** The same folder with other tensors: parts of its own, under other names. */
+  public Checkpoint withTensors(Map<String, TensorInfo> other) {
+    return new Checkpoint(folder, config, new LinkedHashMap<>(other));
+  }
+
   /**
    * @throws InvalidInputException if there is no tensor of that name
    */

@@ -1,27 +1,20 @@
 package dev.quench.device;
 
-import dev.quench.quantization.BitPacking;
+import dev.quench.quantization.CodeFormat;
 import dev.quench.quantization.QuantizationArgs;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.tensor.DType;
-import dev.quench.tensor.Float8E4M3;
 
 /**
  * Codes of rows and values of codes, a piece of a row at a time. Elements of 8 and 16 bits share
  * words, so a piece is taken apart into a plane of its even and one of its odd elements, which
- * become words again at the end. Codes are always a stream of bits, lowest first: I8 and E4M3 are 8
- * bits wide.
+ * become words again at the end. Codes are always a stream of bits, lowest first: what isn't packed
+ * is 8 bits wide.
  *
  * <p>An object is scratch memory of one task.
  */
 final class CodeKernels {
-  private static final float[] E4M3 = new float[256];
-
-  static {
-    for (int code = 0; code < E4M3.length; code++) {
-      E4M3[code] = Float8E4M3.toFloat((byte) code);
-    }
-  }
+  private static final float[] E4M3 = values(CodeFormat.E4M3);
+  private static final float[] E2M1 = values(CodeFormat.E2M1);
 
   final RowWords piece = new RowWords();
   private final RowWords stream = new RowWords();
@@ -34,8 +27,18 @@ final class CodeKernels {
   /** True if each scale is one that weights have: at least 2^−40 and less than 2. */
   private boolean usual;
 
+  /** Of all codes. */
+  private static float[] values(CodeFormat format) {
+    float[] values = new float[256];
+    for (int code = 0; code < values.length; code++) {
+      values[code] = format.toFloat((byte) code);
+    }
+    return values;
+  }
+
   /**
-   * Codes of a row. The scale of element c is {@code scales[scaleRow, c / blockColumns]}.
+   * Codes of a row. The scale of element c is {@code scales[scaleRow, c / blockColumns] /
+   * globalScale}.
    *
    * @param moderate what {@link BlockRanges#areModerate} says of the row
    */
@@ -48,22 +51,24 @@ final class CodeKernels {
       long scaleRow,
       long blockColumns,
       QuantizationArgs args,
+      float globalScale,
       HostMatrix codes) {
-    boolean packed = codes.dtype() == DType.I32;
+    boolean packed = codes.dtype() != args.codeFormat().dtype();
     int bits = packed ? args.numBits() : 8;
+    DType arithmetic = args.scaleFormat().arithmetic(x.dtype());
     for (long column = 0; column < x.columns(); column += RowWords.ELEMENTS) {
       int count = (int) Math.min(RowWords.ELEMENTS, x.columns() - column);
       int half = (count + 1) / 2;
-      fill(scales, zeroPoints, scaleRow, blockColumns, column, count);
+      fill(scales, globalScale, zeroPoints, scaleRow, blockColumns, column, count);
       load(x, row, column, count);
-      quantize(even, x.dtype(), moderate && usual, args, packed, half);
-      quantize(odd, x.dtype(), moderate && usual, args, packed, half);
+      quantize(even, arithmetic, moderate && usual, args, packed, half);
+      quantize(odd, arithmetic, moderate && usual, args, packed, half);
       if ((count & 1) == 1) {
         odd.codes[half - 1] = 0;
       }
       Lanes.join(even.codes, odd.codes, bits, piece.words, half);
       squeeze(half, bits);
-      long bytes = packed ? BitPacking.words(count, bits) * 4 : count;
+      long bytes = codes.dtype().bytes(Math.ceilDiv((long) count * bits, codes.dtype().bits()));
       stream.store(codes.memory(), codes.offset(row, 0) + column * bits / 8, bytes);
     }
   }
@@ -76,22 +81,25 @@ final class CodeKernels {
       HostMatrix zeroPoints,
       long scaleRow,
       long blockColumns,
-      Type type,
+      CodeFormat format,
+      float globalScale,
       HostMatrix x) {
+    DType arithmetic = scales.dtype().bits() == 8 ? DType.F32 : scales.dtype();
     for (long column = 0; column < x.columns(); column += RowWords.ELEMENTS) {
       int count = (int) Math.min(RowWords.ELEMENTS, x.columns() - column);
       int half = (count + 1) / 2;
-      fill(scales, zeroPoints, scaleRow, blockColumns, column, count);
+      fill(scales, globalScale, zeroPoints, scaleRow, blockColumns, column, count);
       piece.load(codes, row, column, count);
-      spread(type, half);
-      even.fromUnits(scales.dtype(), shifted, half);
-      odd.fromUnits(scales.dtype(), shifted, half);
+      spread(format, half);
+      even.fromUnits(arithmetic, shifted, half);
+      odd.fromUnits(arithmetic, shifted, half);
       store(x, row, column, count, half);
     }
   }
 
   private void fill(
       HostMatrix scales,
+      float globalScale,
       HostMatrix zeroPoints,
       long scaleRow,
       long blockColumns,
@@ -105,7 +113,8 @@ final class CodeKernels {
       int to = (int) Math.min(count, (block + 1) * blockColumns - column);
       // Of NaN, the bits that rounding to bfloat16 leaves NaN.
       float scale =
-          Float.intBitsToFloat(Float.floatToIntBits(FloatAccess.get(scales, scaleRow, block)));
+          Float.intBitsToFloat(
+              Float.floatToIntBits(FloatAccess.get(scales, scaleRow, block) / globalScale));
       float zeroPoint = FloatAccess.getByte(zeroPoints, scaleRow, block);
       shifted |= zeroPoint != 0;
       usual &= scale >= 0x1p-40f && scale < 2;
@@ -169,8 +178,8 @@ final class CodeKernels {
       boolean packed,
       int count) {
     plane.toUnits(dtype, moderate, shifted, count);
-    if (args.type() == Type.FLOAT) {
-      plane.toE4m3(count);
+    if (args.codeFormat() != CodeFormat.INTEGER) {
+      plane.toFloatCodes(args.codeFormat(), count);
     } else {
       int bias = packed ? 1 << (args.numBits() - 1) : 0;
       Lanes.toIntegers(
@@ -219,15 +228,16 @@ final class CodeKernels {
   }
 
   /** The values of codes that lie four to a word. */
-  private void spread(Type type, int half) {
+  private void spread(CodeFormat format, int half) {
+    float[] values = format == CodeFormat.E2M1 ? E2M1 : E4M3;
     for (int i = 0; i < half; i++) {
       int pair = piece.words[i >> 1] >>> ((i & 1) << 4);
-      if (type == Type.INT) {
+      if (format == CodeFormat.INTEGER) {
         even.values[i] = (byte) pair;
         odd.values[i] = (byte) (pair >>> 8);
       } else {
-        even.values[i] = E4M3[pair & 0xFF];
-        odd.values[i] = E4M3[(pair >>> 8) & 0xFF];
+        even.values[i] = values[pair & 0xFF];
+        odd.values[i] = values[(pair >>> 8) & 0xFF];
       }
     }
   }

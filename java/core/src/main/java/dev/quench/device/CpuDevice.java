@@ -1,6 +1,7 @@
 package dev.quench.device;
 
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -21,6 +22,7 @@ public final class CpuDevice implements Device {
   private final CpuHadamard hadamard;
   private final CpuMoving moving;
   private final CpuQuantization quantization;
+  private final CpuSearch search;
   private final CpuSolver solver;
   private final CpuModel model;
   private final CpuAttention attention;
@@ -35,6 +37,7 @@ public final class CpuDevice implements Device {
     hadamard = new CpuHadamard(workers, pool);
     moving = new CpuMoving(workers, pool);
     quantization = new CpuQuantization(workers);
+    search = new CpuSearch(workers);
     solver = new CpuSolver(workers);
     model = new CpuModel(workers, pool);
     attention = new CpuAttention(workers, serial, pool);
@@ -167,27 +170,54 @@ public final class CpuDevice implements Device {
   }
 
   @Override
+  public void searchRange(
+      Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
+    quantization.observe(x, args.blockRows(x.rows()), args.blockColumns(x.columns()), min, max);
+    this.search.searchRange(x, args, search, min, max);
+  }
+
+  @Override
   public void quantizationParameters(
-      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
-    quantization.quantizationParameters(min, max, args, scale, zeroPoint);
+      Tensor min,
+      Tensor max,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint) {
+    quantization.quantizationParameters(min, max, args, globalScale, scale, zeroPoint);
   }
 
   @Override
   public void quantize(
-      Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
-    quantization.quantize(x, scale, zeroPoint, args, codes);
+      Tensor x,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor codes) {
+    quantization.quantize(x, scale, zeroPoint, args, globalScale, codes);
   }
 
   @Override
   public void quantizeToNearest(
-      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
-    quantization.quantizeToNearest(x, args, scale, zeroPoint, codes);
+      Tensor x,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint,
+      Tensor codes) {
+    quantization.quantizeToNearest(x, args, globalScale, scale, zeroPoint, codes);
   }
 
   @Override
   public void dequantize(
-      Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
-    quantization.dequantize(codes, scale, zeroPoint, args, x);
+      Tensor codes,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor x) {
+    quantization.dequantize(codes, scale, zeroPoint, args, globalScale, x);
   }
 
   @Override

@@ -1,10 +1,10 @@
 package dev.quench.device;
 
 import dev.quench.quantization.QuantizationArgs;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationParameters;
 import dev.quench.tensor.DType;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
 /**
  * Ranges, scales, codes and packing on the CPU: rows are cut into tasks, a row's codes stay in
@@ -103,15 +103,22 @@ final class CpuQuantization {
   }
 
   void quantizationParameters(
-      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
+      Tensor min,
+      Tensor max,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint) {
     HostMatrix mins = HostMatrix.of(min);
     HostMatrix maxs = HostMatrix.of(max);
     HostMatrix scales = HostMatrix.of(scale);
     HostMatrix zeroPoints = HostMatrix.of(zeroPoint);
     CpuMoving.requireShape(maxs, mins.rows(), mins.columns());
-    requireParameters(mins, mins.dtype(), scales, zeroPoints);
+    requireParameters(mins, args.scaleFormat().dtype(mins.dtype()), scales, zeroPoints);
     overBands(
-        mins, 1, (begin, end) -> parameters(mins, maxs, begin, end, args, scales, zeroPoints));
+        mins,
+        1,
+        (begin, end) -> parameters(mins, maxs, begin, end, args, globalScale, scales, zeroPoints));
   }
 
   private static void parameters(
@@ -120,6 +127,7 @@ final class CpuQuantization {
       long begin,
       long end,
       QuantizationArgs args,
+      float globalScale,
       HostMatrix scales,
       HostMatrix zeroPoints) {
     for (long row = begin; row < end; row++) {
@@ -129,6 +137,7 @@ final class CpuQuantization {
                 FloatAccess.get(mins, row, column),
                 FloatAccess.get(maxs, row, column),
                 args,
+                globalScale,
                 mins.dtype());
         FloatAccess.set(scales, row, column, parameters.scale());
         FloatAccess.setByte(zeroPoints, row, column, parameters.zeroPoint());
@@ -136,13 +145,19 @@ final class CpuQuantization {
     }
   }
 
-  void quantize(Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
+  void quantize(
+      Tensor x,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor codes) {
     HostMatrix from = HostMatrix.of(x);
     HostMatrix scales = HostMatrix.of(scale);
     HostMatrix zeroPoints = HostMatrix.of(zeroPoint);
     HostMatrix to = HostMatrix.of(codes);
     requireGrid(from, args.blockRows(from.rows()), args.blockColumns(from.columns()), scales);
-    requireParameters(scales, from.dtype(), scales, zeroPoints);
+    requireParameters(scales, args.scaleFormat().dtype(from.dtype()), scales, zeroPoints);
     requireCodes(from, args, to);
     overBands(
         from,
@@ -151,7 +166,8 @@ final class CpuQuantization {
           CodeKernels kernels = scratch.take();
           BlockRanges ranges = new BlockRanges(1);
           addRows(from, begin, end, from.columns(), kernels, ranges);
-          quantize(from, begin, end, ranges.areModerate(), scales, zeroPoints, args, to, kernels);
+          boolean moderate = ranges.areModerate();
+          quantize(from, begin, end, moderate, scales, zeroPoints, args, globalScale, to, kernels);
           scratch.give(kernels);
         });
   }
@@ -164,18 +180,33 @@ final class CpuQuantization {
       HostMatrix scales,
       HostMatrix zeroPoints,
       QuantizationArgs args,
+      float globalScale,
       HostMatrix codes,
       CodeKernels kernels) {
     long blockRows = args.blockRows(x.rows());
     long blockColumns = args.blockColumns(x.columns());
     for (long row = begin; row < end; row++) {
       kernels.quantize(
-          x, row, moderate, scales, zeroPoints, row / blockRows, blockColumns, args, codes);
+          x,
+          row,
+          moderate,
+          scales,
+          zeroPoints,
+          row / blockRows,
+          blockColumns,
+          args,
+          globalScale,
+          codes);
     }
   }
 
   void quantizeToNearest(
-      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
+      Tensor x,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint,
+      Tensor codes) {
     HostMatrix from = HostMatrix.of(x);
     HostMatrix scales = HostMatrix.of(scale);
     HostMatrix zeroPoints = HostMatrix.of(zeroPoint);
@@ -183,7 +214,7 @@ final class CpuQuantization {
     long blockRows = args.blockRows(from.rows());
     long blockColumns = args.blockColumns(from.columns());
     requireGrid(from, blockRows, blockColumns, scales);
-    requireParameters(scales, from.dtype(), scales, zeroPoints);
+    requireParameters(scales, args.scaleFormat().dtype(from.dtype()), scales, zeroPoints);
     requireCodes(from, args, to);
     if (isTall(from, blockRows)) {
       try (HostPool pool = new HostPool();
@@ -191,9 +222,9 @@ final class CpuQuantization {
         Tensor min = scope.allocate(from.dtype(), scales.rows(), scales.columns());
         Tensor max = scope.allocate(from.dtype(), scales.rows(), scales.columns());
         observe(x, blockRows, blockColumns, min, max);
-        quantizationParameters(min, max, args, scale, zeroPoint);
+        quantizationParameters(min, max, args, globalScale, scale, zeroPoint);
       }
-      quantize(x, scale, zeroPoint, args, codes);
+      quantize(x, scale, zeroPoint, args, globalScale, codes);
       return;
     }
     overBands(
@@ -209,17 +240,25 @@ final class CpuQuantization {
             for (int block = 0; block < scales.columns(); block++) {
               Range range = ranges.range(block);
               QuantizationParameters parameters =
-                  QuantizationParameters.of(range.min(), range.max(), args, from.dtype());
+                  QuantizationParameters.of(
+                      range.min(), range.max(), args, globalScale, from.dtype());
               FloatAccess.set(scales, row / blockRows, block, parameters.scale());
               FloatAccess.setByte(zeroPoints, row / blockRows, block, parameters.zeroPoint());
             }
-            quantize(from, row, last, ranges.areModerate(), scales, zeroPoints, args, to, kernels);
+            boolean moderate = ranges.areModerate();
+            quantize(from, row, last, moderate, scales, zeroPoints, args, globalScale, to, kernels);
           }
           scratch.give(kernels);
         });
   }
 
-  void dequantize(Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
+  void dequantize(
+      Tensor codes,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor x) {
     HostMatrix from = HostMatrix.of(codes);
     HostMatrix scales = HostMatrix.of(scale);
     HostMatrix zeroPoints = HostMatrix.of(zeroPoint);
@@ -229,7 +268,7 @@ final class CpuQuantization {
     long blockColumns = args.blockColumns(from.columns());
     requireGrid(from, blockRows, blockColumns, scales);
     requireParameters(scales, scales.dtype(), scales, zeroPoints);
-    requireDtype(from, args.type() == Type.INT ? DType.I8 : DType.F8_E4M3);
+    requireDtype(from, args.codeFormat().dtype());
     overBands(
         from,
         1,
@@ -237,7 +276,15 @@ final class CpuQuantization {
           CodeKernels kernels = scratch.take();
           for (long row = begin; row < end; row++) {
             kernels.dequantize(
-                from, row, scales, zeroPoints, row / blockRows, blockColumns, args.type(), to);
+                from,
+                row,
+                scales,
+                zeroPoints,
+                row / blockRows,
+                blockColumns,
+                args.codeFormat(),
+                globalScale,
+                to);
           }
           scratch.give(kernels);
         });
@@ -247,8 +294,7 @@ final class CpuQuantization {
     HostMatrix from = HostMatrix.of(codes);
     HostMatrix to = HostMatrix.of(packed);
     requireDtype(from, DType.I8);
-    requireDtype(to, DType.I32);
-    CpuMoving.requireShape(to, from.rows(), Math.ceilDiv(from.columns() * bits, 32));
+    requirePacked(to, from.rows(), from.columns(), bits);
     overBands(
         from,
         1,
@@ -257,7 +303,7 @@ final class CpuQuantization {
           for (long r = begin; r < end; r++) {
             MemorySegment.copy(
                 from.memory(), FloatAccess.BYTE, from.offset(r, 0), row, 0, row.length);
-            Packing.pack(row, bits, to.memory(), to.offset(r, 0));
+            Packing.pack(row, bits, to.dtype(), to.memory(), to.offset(r, 0));
           }
         });
   }
@@ -265,16 +311,15 @@ final class CpuQuantization {
   void unpack(Tensor packed, int bits, Tensor codes) {
     HostMatrix from = HostMatrix.of(packed);
     HostMatrix to = HostMatrix.of(codes);
-    requireDtype(from, DType.I32);
     requireDtype(to, DType.I8);
-    CpuMoving.requireShape(from, to.rows(), Math.ceilDiv(to.columns() * bits, 32));
+    requirePacked(from, to.rows(), to.columns(), bits);
     overBands(
         to,
         1,
         (begin, end) -> {
           byte[] row = new byte[Math.toIntExact(to.columns())];
           for (long r = begin; r < end; r++) {
-            Packing.unpack(from.memory(), from.offset(r, 0), bits, row);
+            Packing.unpack(from.memory(), from.offset(r, 0), bits, from.dtype(), row);
             MemorySegment.copy(row, 0, to.memory(), FloatAccess.BYTE, to.offset(r, 0), row.length);
           }
         });
@@ -309,12 +354,19 @@ final class CpuQuantization {
   }
 
   private static void requireCodes(HostMatrix x, QuantizationArgs args, HostMatrix codes) {
-    if (codes.dtype() == DType.I32 && args.type() == Type.INT) {
-      CpuMoving.requireShape(codes, x.rows(), Math.ceilDiv(x.columns() * args.numBits(), 32));
+    if (args.codeFormat().packedDtype().equals(Optional.of(codes.dtype()))) {
+      requirePacked(codes, x.rows(), x.columns(), args.numBits());
     } else {
-      requireDtype(codes, args.type() == Type.INT ? DType.I8 : DType.F8_E4M3);
+      requireDtype(codes, args.codeFormat().dtype());
       CpuMoving.requireShape(codes, x.rows(), x.columns());
     }
+  }
+
+  private static void requirePacked(HostMatrix packed, long rows, long columns, int bits) {
+    if (packed.dtype() != DType.U8 || bits != 4) {
+      requireDtype(packed, DType.I32);
+    }
+    CpuMoving.requireShape(packed, rows, Math.ceilDiv(columns * bits, packed.dtype().bits()));
   }
 
   private static void requireDtype(HostMatrix matrix, DType dtype) {

@@ -1,7 +1,6 @@
 package dev.quench.device;
 
 import dev.quench.quantization.QuantizationArgs;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.tensor.DType;
 
 /** GPTQ's inner loop on the CPU: a task is some output channels. */
@@ -37,9 +36,7 @@ final class CpuSolver {
             HostMatrix.of(group).require(DType.I32).require(1, block),
             args,
             roundTo,
-            HostMatrix.of(codes)
-                .require(args.type() == Type.INT ? DType.I8 : DType.F8_E4M3)
-                .require(block, channels),
+            HostMatrix.of(codes).require(args.codeFormat().dtype()).require(block, channels),
             HostMatrix.of(error).require(DType.F32).require(block, channels),
             HostMatrix.of(loss).require(DType.F32).require(1, channels));
     workers.run(

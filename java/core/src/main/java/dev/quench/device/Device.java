@@ -1,6 +1,8 @@
 package dev.quench.device;
 
+import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -170,38 +172,97 @@ public interface Device extends AutoCloseable {
   void observe(Tensor x, long blockRows, long blockColumns, Tensor min, Tensor max);
 
   /**
-   * Scale and zero point of each block from its range, as {@code
-   * dev.quench.quantization.QuantizationParameters} defines them: arithmetic in the dtype of {@code
-   * min}, which {@code scale} has too; {@code zeroPoint} I8. All the same shape. Exact.
+   * The range of each block of {@code args} that costs the least when x is rounded, as {@code
+   * dev.quench.quantization.RangeSearch} defines it. {@code min}, {@code max} as {@link #observe}
+   * has them. Exact.
    */
-  void quantizationParameters(
-      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint);
+  void searchRange(Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max);
 
   /**
-   * Codes of x, as {@code dev.quench.quantization.Rounding} defines them. {@code scale}, {@code
-   * zeroPoint}: the shapes of {@link #observe}, where the blocks are those of {@code args}. {@code
-   * codes} is I8 or F8_E4M3 of x's shape, one code an element; or I32 {@code [rows,
-   * ⌈columns·bits/32⌉]}, packed as {@link #pack} does. Exact.
+   * Scale and zero point of each block from its range, as {@code
+   * dev.quench.quantization.QuantizationParameters} defines them: arithmetic in the dtype of {@code
+   * min}. {@code scale} has that dtype too, or F8_E8M0 or F8_E4M3 if {@link
+   * QuantizationArgs#scaleFormat} says so; {@code zeroPoint} I8. All the same shape. Exact.
+   *
+   * @param globalScale of scales in F8_E4M3; 1 with others
    */
-  void quantize(Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes);
+  void quantizationParameters(
+      Tensor min,
+      Tensor max,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint);
+
+  /** The same without a global scale. */
+  default void quantizationParameters(
+      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
+    quantizationParameters(min, max, args, GlobalScale.NONE, scale, zeroPoint);
+  }
+
+  /**
+   * Codes of x, as {@code dev.quench.quantization.Rounding} defines them: arithmetic in x's dtype,
+   * but in F32 with scales in F8_E4M3, of which each is divided by the global scale first. {@code
+   * scale}, {@code zeroPoint}: the shapes of {@link #observe}, where the blocks are those of {@code
+   * args}. {@code codes} is of x's shape and {@link QuantizationArgs#codeFormat}'s dtype, one code
+   * an element; or packed as {@link #pack} does. Exact.
+   */
+  void quantize(
+      Tensor x,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor codes);
+
+  /** The same without a global scale. */
+  default void quantize(
+      Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
+    quantize(x, scale, zeroPoint, args, GlobalScale.NONE, codes);
+  }
 
   /**
    * Round to nearest in one read of x: {@link #observe}, {@link #quantizationParameters} and {@link
    * #quantize} together. Exact.
    */
   void quantizeToNearest(
-      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes);
+      Tensor x,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint,
+      Tensor codes);
+
+  /** The same without a global scale. */
+  default void quantizeToNearest(
+      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
+    quantizeToNearest(x, args, GlobalScale.NONE, scale, zeroPoint, codes);
+  }
 
   /**
    * {@code x = (code − zeroPoint) · scale}, rounded to the dtype of {@code scale}, then stored as
-   * x's dtype. {@code codes} I8 or F8_E4M3 of x's shape. Exact.
+   * x's dtype. Scales in F8_E8M0 and F8_E4M3 count as F32, and each is divided by the global scale
+   * first. {@code codes} of x's shape, one an element. Exact.
    */
-  void dequantize(Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x);
+  void dequantize(
+      Tensor codes,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor x);
+
+  /** The same without a global scale. */
+  default void dequantize(
+      Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
+    dequantize(codes, scale, zeroPoint, args, GlobalScale.NONE, x);
+  }
 
   /**
-   * Packs codes densely, each row a bit stream of 32-bit little-endian words, lowest bits first,
-   * code q as {@code q + 2^(bits−1)}; the rest of the last word is 0. {@code codes} I8 [r, c],
-   * {@code packed} I32 {@code [r, ⌈c·bits/32⌉]}. Exact.
+   * Packs codes I8 [r, c] densely, each row a bit stream, lowest bits first; what is left of the
+   * last word or byte is 0. Integers: {@code packed} I32 {@code [r, ⌈c·bits/32⌉]}, little-endian
+   * words, code q as {@code q + 2^(bits−1)}. E2M1: {@code bits} 4, {@code packed} U8 {@code [r,
+   * ⌈c/2⌉]}, codes as they are. Exact.
    */
   void pack(Tensor codes, int bits, Tensor packed);
 

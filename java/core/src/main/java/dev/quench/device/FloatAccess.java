@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.quench.tensor.Bfloat16;
 import dev.quench.tensor.DType;
+import dev.quench.tensor.Float8E4M3;
+import dev.quench.tensor.Float8E8M0;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -22,6 +24,8 @@ final class FloatAccess {
       case BF16 -> Bfloat16.toFloat(memory.get(JAVA_SHORT_UNALIGNED, offset + i * 2));
       case F16 -> Float.float16ToFloat(memory.get(JAVA_SHORT_UNALIGNED, offset + i * 2));
       case I8 -> memory.get(BYTE, offset + i);
+      case F8_E4M3 -> Float8E4M3.toFloat(memory.get(BYTE, offset + i));
+      case F8_E8M0 -> Float8E8M0.toFloat(memory.get(BYTE, offset + i));
       default -> throw new IllegalArgumentException("not a float: " + dtype);
     };
   }
@@ -31,6 +35,8 @@ final class FloatAccess {
       case F32 -> memory.set(JAVA_FLOAT_UNALIGNED, offset + i * 4, value);
       case BF16 -> memory.set(JAVA_SHORT_UNALIGNED, offset + i * 2, Bfloat16.fromFloat(value));
       case F16 -> memory.set(JAVA_SHORT_UNALIGNED, offset + i * 2, Float.floatToFloat16(value));
+      case F8_E4M3 -> memory.set(BYTE, offset + i, Float8E4M3.fromFloat(value));
+      case F8_E8M0 -> memory.set(BYTE, offset + i, Float8E8M0.fromFloat(value));
       default -> throw new IllegalArgumentException("not a float: " + dtype);
     }
   }

@@ -4,10 +4,10 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
+import dev.quench.quantization.CodeFormat;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.tensor.DType;
-import dev.quench.tensor.Float8E4M3;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -138,9 +138,10 @@ final class GptqChannels {
       System.arraycopy(weights, 0, rounded.values, 0, count);
       Lanes.divide(rounded.values, scales, count);
       Lanes.add(rounded.values, zeroPoints, count);
-      rounded.toE4m3(count);
+      CodeFormat format = args.codeFormat();
+      rounded.toFloatCodes(format, count);
       for (int o = 0; o < count; o++) {
-        units[o] = Float8E4M3.toFloat((byte) rounded.codes[o]);
+        units[o] = format.toFloat((byte) rounded.codes[o]);
       }
       System.arraycopy(units, 0, rounded.values, 0, count);
       Lanes.subtract(rounded.values, zeroPoints, count);

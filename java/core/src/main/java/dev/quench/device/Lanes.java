@@ -102,6 +102,13 @@ final class Lanes {
     }
   }
 
+  /** {@code rounded = clamp(rint(values))}. */
+  static void roundToIntegers(float[] values, float min, float max, float[] rounded, int count) {
+    for (int i = 0; i < count; i++) {
+      rounded[i] = Math.max(min, Math.min((values[i] + ROUND) - ROUND, max));
+    }
+  }
+
   /**
    * {@code codes = clamp(rint(values / scales + zeroPoints))} in F32, NaN counting as 0, and what
    * they stand for: {@code restored = (codes − zeroPoints) · scales}.
@@ -254,6 +261,27 @@ final class Lanes {
       int normal = ((clamped + 0x7FFFF + ((clamped >>> 20) & 1)) >>> 20) - ((127 - 7) << 3);
       int nan = (INFINITY - magnitude) >>> 31;
       codes[i] = Math.max(codes[i], normal + nan) | ((value >>> 24) & 0x80);
+    }
+  }
+
+  /**
+   * E2M1 codes of {@code clamp(value, −6, 6)} as {@code Float4E2M1.fromFloat} has them. Below 2
+   * codes are steps of ½, up to 4 of 1, then of 2; of the three counts the right one is the
+   * smallest. NaN counts as 0.
+   *
+   * @param bits of the values
+   */
+  static void toE2m1(float[] values, int[] bits, int[] codes, int count) {
+    for (int i = 0; i < count; i++) {
+      float magnitude = Math.min(Math.abs(values[i]), 6f);
+      int halves = (int) ((magnitude * 2 + ROUND) - ROUND);
+      int ones = (int) ((magnitude + ROUND) - ROUND) + 2;
+      int twos = (int) ((magnitude * 0.5f + ROUND) - ROUND) + 4;
+      int value = bits[i];
+      int notZero = -(value & 0x7FFFFFFF);
+      int number = (value & 0x7FFFFFFF) - (INFINITY + 1);
+      int sign = value & notZero & number;
+      codes[i] = Math.min(halves, Math.min(ones, twos)) | ((sign >>> 28) & 8);
     }
   }
 

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
+import dev.quench.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -21,11 +22,15 @@ final class Packing {
 
   private Packing() {}
 
-  /** Packs a row into ⌈count·bits/32⌉ words at {@code offset}. */
-  static void pack(byte[] codes, int bits, MemorySegment out, long offset) {
+  /**
+   * Packs a row at {@code offset}.
+   *
+   * @param target I32: integers; U8: E2M1 codes
+   */
+  static void pack(byte[] codes, int bits, DType target, MemorySegment out, long offset) {
     long mask = EACH_BYTE * ((1 << bits) - 1);
-    long high = EACH_BYTE << (bits - 1);
-    long bytes = Math.ceilDiv((long) codes.length * bits, 32) * 4;
+    long high = inverted(bits, target);
+    long bytes = bytes(codes.length, bits, target);
     int i = 0;
     long at = 0;
     if (bits == 4) {
@@ -54,11 +59,11 @@ final class Packing {
   }
 
   /** The inverse of {@link #pack}. */
-  static void unpack(MemorySegment in, long offset, int bits, byte[] codes) {
+  static void unpack(MemorySegment in, long offset, int bits, DType source, byte[] codes) {
     long mask = EACH_BYTE * ((1 << bits) - 1);
-    long high = EACH_BYTE << (bits - 1);
+    long high = inverted(bits, source);
     long extension = 0xFF ^ ((1 << bits) - 1);
-    long bytes = Math.ceilDiv((long) codes.length * bits, 32) * 4;
+    long bytes = bytes(codes.length, bits, source);
     long at = 0;
     for (int i = 0; i < codes.length; i += 8, at += bits) {
       long packed = 0;
@@ -80,5 +85,14 @@ final class Packing {
         }
       }
     }
+  }
+
+  /** The bits of eight codes that packing inverts. */
+  private static long inverted(int bits, DType packed) {
+    return packed == DType.I32 ? EACH_BYTE << (bits - 1) : 0;
+  }
+
+  private static long bytes(int count, int bits, DType packed) {
+    return packed.bytes(Math.ceilDiv((long) count * bits, packed.bits()));
   }
 }

@@ -1,5 +1,6 @@
 package dev.quench.device;
 
+import dev.quench.quantization.CodeFormat;
 import dev.quench.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -65,11 +66,15 @@ final class Plane {
     }
   }
 
-  /** E4M3 codes of the values. */
-  void toE4m3(int count) {
-    Lanes.toE4m3Steps(values, codes, count);
+  /** Codes of the values, in a format of floats. */
+  void toFloatCodes(CodeFormat format, int count) {
     toBits(count);
-    Lanes.toE4m3(bits, codes, count);
+    if (format == CodeFormat.E2M1) {
+      Lanes.toE2m1(values, bits, codes, count);
+    } else {
+      Lanes.toE4m3Steps(values, codes, count);
+      Lanes.toE4m3(bits, codes, count);
+    }
   }
 
   /** {@code bits = values}. */

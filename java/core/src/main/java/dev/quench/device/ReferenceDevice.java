@@ -1,6 +1,7 @@
 package dev.quench.device;
 
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -120,33 +121,58 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
+  public void searchRange(
+      Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
+    ReferenceSearch.searchRange(
+        HostMatrix.of(x), args, search, HostMatrix.of(min), HostMatrix.of(max));
+  }
+
+  @Override
   public void quantizationParameters(
-      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
+      Tensor min,
+      Tensor max,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint) {
     ReferenceQuantization.quantizationParameters(
         HostMatrix.of(min),
         HostMatrix.of(max),
         args,
+        globalScale,
         HostMatrix.of(scale),
         HostMatrix.of(zeroPoint));
   }
 
   @Override
   public void quantize(
-      Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
+      Tensor x,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor codes) {
     ReferenceQuantization.quantize(
         HostMatrix.of(x),
         HostMatrix.of(scale),
         HostMatrix.of(zeroPoint),
         args,
+        globalScale,
         HostMatrix.of(codes));
   }
 
   @Override
   public void quantizeToNearest(
-      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
+      Tensor x,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint,
+      Tensor codes) {
     ReferenceQuantization.quantizeToNearest(
         HostMatrix.of(x),
         args,
+        globalScale,
         HostMatrix.of(scale),
         HostMatrix.of(zeroPoint),
         HostMatrix.of(codes));
@@ -154,12 +180,18 @@ public final class ReferenceDevice implements Device {
 
   @Override
   public void dequantize(
-      Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
+      Tensor codes,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor x) {
     ReferenceQuantization.dequantize(
         HostMatrix.of(codes),
         HostMatrix.of(scale),
         HostMatrix.of(zeroPoint),
         args,
+        globalScale,
         HostMatrix.of(x));
   }
 

@@ -4,11 +4,10 @@ import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
 import dev.quench.quantization.BitPacking;
 import dev.quench.quantization.QuantizationArgs;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationParameters;
 import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
-import dev.quench.tensor.Float8E4M3;
+import java.util.Optional;
 
 /**
  * Applies {@code dev.quench.quantization}, where the meaning is defined, to each element or block.
@@ -41,16 +40,21 @@ final class ReferenceQuantization {
       HostMatrix min,
       HostMatrix max,
       QuantizationArgs args,
+      float globalScale,
       HostMatrix scale,
       HostMatrix zeroPoint) {
     max.require(min.dtype()).require(min.rows(), min.columns());
-    scale.require(min.dtype()).require(min.rows(), min.columns());
+    scale.require(args.scaleFormat().dtype(min.dtype())).require(min.rows(), min.columns());
     zeroPoint.require(DType.I8).require(min.rows(), min.columns());
     for (long i = 0; i < min.rows(); i++) {
       for (long j = 0; j < min.columns(); j++) {
         QuantizationParameters parameters =
             QuantizationParameters.of(
-                FloatAccess.get(min, i, j), FloatAccess.get(max, i, j), args, min.dtype());
+                FloatAccess.get(min, i, j),
+                FloatAccess.get(max, i, j),
+                args,
+                globalScale,
+                min.dtype());
         FloatAccess.set(scale, i, j, parameters.scale());
         FloatAccess.setByte(zeroPoint, i, j, parameters.zeroPoint());
       }
@@ -62,28 +66,32 @@ final class ReferenceQuantization {
       HostMatrix scale,
       HostMatrix zeroPoint,
       QuantizationArgs args,
+      float globalScale,
       HostMatrix codes) {
     long blockRows = args.blockRows(x.rows());
     long blockColumns = args.blockColumns(x.columns());
-    requireGrid(x, blockRows, blockColumns, scale).require(x.dtype());
+    requireGrid(x, blockRows, blockColumns, scale).require(args.scaleFormat().dtype(x.dtype()));
     requireGrid(x, blockRows, blockColumns, zeroPoint).require(DType.I8);
-    boolean packed = codes.dtype() == DType.I32 && args.type() == Type.INT;
-    if (!packed) {
-      codes.require(codeDtype(args)).require(x.rows(), x.columns());
+    boolean packed = args.codeFormat().packedDtype().equals(Optional.of(codes.dtype()));
+    if (packed) {
+      requirePacked(codes, x.rows(), x.columns(), args.numBits());
+    } else {
+      codes.require(args.codeFormat().dtype()).require(x.rows(), x.columns());
     }
+    DType arithmetic = args.scaleFormat().arithmetic(x.dtype());
     byte[] row = new byte[Math.toIntExact(x.columns())];
     for (long r = 0; r < x.rows(); r++) {
       for (int c = 0; c < row.length; c++) {
         row[c] =
             Rounding.code(
                 FloatAccess.get(x, r, c),
-                FloatAccess.get(scale, r / blockRows, c / blockColumns),
+                FloatAccess.get(scale, r / blockRows, c / blockColumns) / globalScale,
                 FloatAccess.getByte(zeroPoint, r / blockRows, c / blockColumns),
                 args,
-                x.dtype());
+                arithmetic);
       }
       if (packed) {
-        writePacked(row, args.numBits(), codes.require(x.rows(), words(x, args.numBits())), r);
+        writePacked(row, args.numBits(), codes, r);
       } else {
         writeRow(row, codes, r);
       }
@@ -93,6 +101,7 @@ final class ReferenceQuantization {
   static void quantizeToNearest(
       HostMatrix x,
       QuantizationArgs args,
+      float globalScale,
       HostMatrix scale,
       HostMatrix zeroPoint,
       HostMatrix codes) {
@@ -101,8 +110,8 @@ final class ReferenceQuantization {
       HostMatrix min = scope.allocate(x.dtype(), scale.rows(), scale.columns());
       HostMatrix max = scope.allocate(x.dtype(), scale.rows(), scale.columns());
       observe(x, args.blockRows(x.rows()), args.blockColumns(x.columns()), min, max);
-      quantizationParameters(min, max, args, scale, zeroPoint);
-      quantize(x, scale, zeroPoint, args, codes);
+      quantizationParameters(min, max, args, globalScale, scale, zeroPoint);
+      quantize(x, scale, zeroPoint, args, globalScale, codes);
     }
   }
 
@@ -111,21 +120,23 @@ final class ReferenceQuantization {
       HostMatrix scale,
       HostMatrix zeroPoint,
       QuantizationArgs args,
+      float globalScale,
       HostMatrix x) {
     long blockRows = args.blockRows(x.rows());
     long blockColumns = args.blockColumns(x.columns());
     requireGrid(x, blockRows, blockColumns, scale);
     requireGrid(x, blockRows, blockColumns, zeroPoint).require(DType.I8);
-    codes.require(codeDtype(args)).require(x.rows(), x.columns());
+    codes.require(args.codeFormat().dtype()).require(x.rows(), x.columns());
+    DType arithmetic = scale.dtype().bits() == 8 ? DType.F32 : scale.dtype();
     for (long r = 0; r < x.rows(); r++) {
       for (long c = 0; c < x.columns(); c++) {
         float value =
             Rounding.value(
                 FloatAccess.getByte(codes, r, c),
-                FloatAccess.get(scale, r / blockRows, c / blockColumns),
+                FloatAccess.get(scale, r / blockRows, c / blockColumns) / globalScale,
                 FloatAccess.getByte(zeroPoint, r / blockRows, c / blockColumns),
                 args,
-                scale.dtype());
+                arithmetic);
         FloatAccess.set(x, r, c, value);
       }
     }
@@ -133,7 +144,7 @@ final class ReferenceQuantization {
 
   static void pack(HostMatrix codes, int bits, HostMatrix packed) {
     codes.require(DType.I8);
-    packed.require(DType.I32).require(codes.rows(), words(codes, bits));
+    requirePacked(packed, codes.rows(), codes.columns(), bits);
     byte[] row = new byte[Math.toIntExact(codes.columns())];
     for (long r = 0; r < codes.rows(); r++) {
       for (int c = 0; c < row.length; c++) {
@@ -145,14 +156,20 @@ final class ReferenceQuantization {
 
   static void unpack(HostMatrix packed, int bits, HostMatrix codes) {
     codes.require(DType.I8);
-    packed.require(DType.I32).require(codes.rows(), words(codes, bits));
+    requirePacked(packed, codes.rows(), codes.columns(), bits);
     byte[] row = new byte[Math.toIntExact(codes.columns())];
     int[] words = new int[Math.toIntExact(packed.columns())];
     for (long r = 0; r < codes.rows(); r++) {
-      for (int i = 0; i < words.length; i++) {
-        words[i] = packed.memory().get(JAVA_INT_UNALIGNED, packed.offset(r, i));
+      if (packed.dtype() == DType.U8) {
+        for (int i = 0; i < row.length; i++) {
+          row[i] = (byte) ((FloatAccess.getByte(packed, r, i / 2) >> (i % 2 * 4)) & 0xF);
+        }
+      } else {
+        for (int i = 0; i < words.length; i++) {
+          words[i] = packed.memory().get(JAVA_INT_UNALIGNED, packed.offset(r, i));
+        }
+        BitPacking.unpack(words, bits, row);
       }
-      BitPacking.unpack(words, bits, row);
       writeRow(row, codes, r);
     }
   }
@@ -174,7 +191,7 @@ final class ReferenceQuantization {
     scale.require(DType.F32).require(scale.rows(), w.columns());
     zeroPoint.require(DType.F32).require(scale.rows(), w.columns());
     group.require(DType.I32).require(1, block);
-    codes.require(codeDtype(args)).require(block, w.columns());
+    codes.require(args.codeFormat().dtype()).require(block, w.columns());
     error.require(DType.F32).require(block, w.columns());
     loss.require(DType.F32).require(1, w.columns());
     for (long i = 0; i < block; i++) {
@@ -187,7 +204,7 @@ final class ReferenceQuantization {
         float s = FloatAccess.get(scale, g, o);
         float z = FloatAccess.get(zeroPoint, g, o);
         byte code = Rounding.code(value, s, z, args, DType.F32);
-        float q = args.type() == Type.INT ? code : Float8E4M3.toFloat(code);
+        float q = args.codeFormat().toFloat(code);
         float rounded = Rounding.to(roundTo, (q - z) * s);
         float e = (value - rounded) / FloatAccess.get(u, i, i);
         FloatAccess.setByte(codes, i, o, code);
@@ -203,12 +220,12 @@ final class ReferenceQuantization {
         Math.ceilDiv(x.rows(), blockRows), Math.ceilDiv(x.columns(), blockColumns));
   }
 
-  private static DType codeDtype(QuantizationArgs args) {
-    return args.type() == Type.INT ? DType.I8 : DType.F8_E4M3;
-  }
-
-  private static long words(HostMatrix codes, int bits) {
-    return BitPacking.words(codes.columns(), bits);
+  private static void requirePacked(HostMatrix packed, long rows, long columns, int bits) {
+    if (packed.dtype() == DType.U8 && bits == 4) {
+      packed.require(rows, Math.ceilDiv(columns, 2));
+    } else {
+      packed.require(DType.I32).require(rows, BitPacking.words(columns, bits));
+    }
   }
 
   private static void writeRow(byte[] codes, HostMatrix target, long row) {
@@ -218,6 +235,13 @@ final class ReferenceQuantization {
   }
 
   private static void writePacked(byte[] codes, int bits, HostMatrix target, long row) {
+    if (target.dtype() == DType.U8) {
+      for (int i = 0; i < codes.length; i += 2) {
+        int upper = i + 1 < codes.length ? codes[i + 1] << 4 : 0;
+        FloatAccess.setByte(target, row, i / 2, (byte) ((codes[i] & 0xF) | upper));
+      }
+      return;
+    }
     int[] words = new int[Math.toIntExact(target.columns())];
     BitPacking.pack(codes, bits, words);
     for (int i = 0; i < words.length; i++) {

@@ -1,11 +1,7 @@
 package dev.quench.format;
 
 import dev.quench.InvalidInputException;
-import dev.quench.tensor.Bfloat16;
-import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
  * Finds NaN and infinity in weights. A scale is the largest magnitude of its weights, so one that
@@ -34,7 +30,7 @@ final class FiniteCheck {
         "%s holds %s at row %d, column %d, so it can't be compressed; is the checkpoint damaged? Download it again, or add %s to the recipe's ignore list."
             .formatted(
                 name,
-                value(original.dtype(), original.data(), at),
+                original.floatAt(at),
                 at / layout.columns(),
                 at % layout.columns(),
                 layout.module()));
@@ -44,19 +40,10 @@ final class FiniteCheck {
   private static long firstNotFinite(HostTensor tensor) {
     long elements = tensor.shape().elements();
     for (long i = 0; i < elements; i++) {
-      if (!Float.isFinite(value(tensor.dtype(), tensor.data(), i))) {
+      if (!Float.isFinite(tensor.floatAt(i))) {
         return i;
       }
     }
     return -1;
-  }
-
-  private static float value(DType dtype, MemorySegment data, long i) {
-    return switch (dtype) {
-      case BF16 -> Bfloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i));
-      case F16 -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i));
-      case F32 -> data.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
-      default -> throw new IllegalArgumentException("weights of " + dtype);
-    };
   }
 }

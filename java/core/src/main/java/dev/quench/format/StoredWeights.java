@@ -9,6 +9,7 @@ import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.WeightSource;
 import dev.quench.modifier.QuantizedWeight;
+import dev.quench.quantization.QuantizationArgs.Strategy;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
@@ -61,7 +62,12 @@ public final class StoredWeights implements WeightSource {
         device.convert(early.tensor, target);
       }
     } else if (layout != null) {
-      dequantize(name, layout, rows, columns, target);
+      requireShape(name, layout, rows, columns);
+      try (Arena arena = Arena.ofShared();
+          Scope staging = device.openScope()) {
+        dequantize(
+            decoder().decode(layout, part -> expected(layout, part, arena), staging), target);
+      }
     } else {
       try (Arena arena = Arena.ofShared();
           Scope staging = device.openScope()) {
@@ -88,8 +94,14 @@ public final class StoredWeights implements WeightSource {
 
   @Override
   public void gatherRows(String name, long rows, long columns, int[] index, Tensor target) {
+    WeightLayout layout = compressed.get(name);
     try (Arena arena = Arena.ofShared();
         Scope staging = device.openScope()) {
+      if (layout != null) {
+        requireShape(name, layout, rows, columns);
+        gatherRows(layout, index, target, arena, staging);
+        return;
+      }
       HostTensor host = reader.read(name, arena);
       requireWeight(name, host, rows, columns);
       if (device.sharesHostMemory()) {
@@ -99,6 +111,19 @@ public final class StoredWeights implements WeightSource {
         device.convert(staging.upload(gathered(host, index, arena)), target);
       }
     }
+  }
+
+  private void gatherRows(
+      WeightLayout layout, int[] index, Tensor target, Arena arena, Scope staging) {
+    if (layout.args().strategy() == Strategy.BLOCK) {
+      Tensor table = staging.allocate(DType.F32, layout.rows(), layout.columns());
+      dequantize(decoder().decode(layout, part -> expected(layout, part, arena), staging), table);
+      device.gatherRows(table, staging.ints(index), target);
+      return;
+    }
+    dequantize(
+        decoder().decodeRows(layout, index, part -> expected(layout, part, arena), staging),
+        target);
   }
 
   private static HostTensor gathered(HostTensor matrix, int[] index, Arena arena) {
@@ -125,19 +150,26 @@ public final class StoredWeights implements WeightSource {
     }
   }
 
-  private void dequantize(
-      String name, WeightLayout layout, long rows, long columns, Tensor target) {
+  private static void requireShape(String name, WeightLayout layout, long rows, long columns) {
     if (layout.rows() != rows || layout.columns() != columns) {
       throw new InvalidInputException(
           "%s: its shape is [%d, %d], but config.json makes it [%d, %d]; are the two of the same model?"
               .formatted(name, layout.rows(), layout.columns(), rows, columns));
     }
-    try (Arena arena = Arena.ofShared();
-        Scope staging = device.openScope()) {
-      QuantizedWeight weight =
-          new WeightDecoder(device).decode(layout, part -> expected(layout, part, arena), staging);
-      device.dequantize(weight.codes(), weight.scale(), weight.zeroPoint(), weight.args(), target);
-    }
+  }
+
+  private WeightDecoder decoder() {
+    return new WeightDecoder(device);
+  }
+
+  private void dequantize(QuantizedWeight weight, Tensor target) {
+    device.dequantize(
+        weight.codes(),
+        weight.scale(),
+        weight.zeroPoint(),
+        weight.args(),
+        weight.globalScale(),
+        target);
   }
 
   private HostTensor expected(WeightLayout layout, String name, Arena arena) {

@@ -21,7 +21,7 @@ public final class WeightEncoder {
   }
 
   /**
-   * @param weight its codes are I8 or F8_E4M3, or, of a packed format, already packed I32
+   * @param weight if the format is packed, its codes may be packed already
    * @param original what it was made of
    * @throws dev.quench.InvalidInputException if a scale isn't finite, because the original isn't
    */
@@ -35,6 +35,12 @@ public final class WeightEncoder {
         } else if (output.name().equals(layout.scaleName())) {
           host = device.onHost(weight.scale(), output.shape(), arena);
           FiniteCheck.requireFinite(host, original, layout);
+          host = host.reinterpret(output.dtype());
+        } else if (output.name().equals(layout.globalScaleName())) {
+          host =
+              new HostTensor(
+                  output.dtype(), output.shape(), arena.allocate(output.bytes(), Long.BYTES));
+          host.data().setAtIndex(ValueLayout.JAVA_FLOAT, 0, weight.globalScale());
         } else if (output.name().equals(layout.zeroPointName())) {
           host = device.onHost(zeroPoint(weight, layout, scope), output.shape(), arena);
         } else {
@@ -50,10 +56,10 @@ public final class WeightEncoder {
   }
 
   private Tensor codes(QuantizedWeight weight, WeightLayout layout, Scope scope) {
-    if (!layout.packed() || weight.codes().dtype() == DType.I32) {
+    if (weight.codes().dtype() == layout.codesDtype()) {
       return weight.codes();
     }
-    Tensor packed = scope.allocate(DType.I32, layout.rows(), layout.packedColumns());
+    Tensor packed = scope.allocate(layout.codesDtype(), layout.rows(), layout.codesColumns());
     device.pack(weight.codes(), layout.args().numBits(), packed);
     return packed;
   }

@@ -3,6 +3,8 @@ package dev.quench.format;
 import dev.quench.checkpoint.OutputTensor;
 import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.QuantizationArgs.Strategy;
+import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.Shape;
 import java.util.ArrayList;
@@ -15,7 +17,8 @@ import java.util.List;
  * @param module name of the module
  * @param rows out features
  * @param columns in features
- * @param scaleDtype dtype of the original weight
+ * @param scaleDtype dtype of the original weight, which its scales have if the scheme names no
+ *     other
  */
 public record WeightLayout(
     String module,
@@ -25,9 +28,22 @@ public record WeightLayout(
     QuantizationArgs args,
     CompressionFormat format) {
 
-  /** True if codes are bit-packed into 32-bit words. */
+  /** True if codes are packed densely. */
   public boolean packed() {
+    return switch (format) {
+      case PACK_QUANTIZED, NVFP4_PACK_QUANTIZED, MXFP4_PACK_QUANTIZED -> true;
+      default -> false;
+    };
+  }
+
+  /** True if the shape is stored: that of packed integers doesn't follow from their words. */
+  private boolean hasShape() {
     return format == CompressionFormat.PACK_QUANTIZED;
+  }
+
+  /** True if there is a global scale. */
+  public boolean hasGlobalScale() {
+    return args.scaleFormat() == ScaleFormat.E4M3;
   }
 
   /** Rows of the scale. */
@@ -40,19 +56,30 @@ public record WeightLayout(
     return Math.ceilDiv(columns, args.blockColumns(columns));
   }
 
-  /** I8 or F8_E4M3: what one code is. */
-  public DType codeDtype() {
-    return args.type() == QuantizationArgs.Type.FLOAT ? DType.F8_E4M3 : DType.I8;
+  /** Element type of the codes as they are stored. */
+  public DType codesDtype() {
+    return packed() ? args.codeFormat().packedDtype().orElseThrow() : args.codeFormat().dtype();
   }
 
-  /** Words of a packed row. */
-  public long packedColumns() {
-    return Math.ceilDiv(columns * args.numBits(), 32);
+  /** Elements of a row of codes as they are stored. */
+  public long codesColumns() {
+    return packed() ? Math.ceilDiv(columns * args.numBits(), codesDtype().bits()) : columns;
+  }
+
+  /** Element type of scales on a device. */
+  public DType deviceScaleDtype() {
+    return args.scaleFormat().dtype(scaleDtype);
+  }
+
+  /** Element type of scales as they are stored. compressed-tensors writes exponents as U8. */
+  private DType storedScaleDtype() {
+    DType dtype = deviceScaleDtype();
+    return dtype == DType.F8_E8M0 ? DType.U8 : dtype;
   }
 
   /** True if a zero point is stored packed along the rows. */
   public boolean packedZeroPoint() {
-    return packed() && args.strategy() != QuantizationArgs.Strategy.TENSOR;
+    return packed() && (args.strategy() == Strategy.GROUP || args.strategy() == Strategy.CHANNEL);
   }
 
   public String codesName() {
@@ -67,6 +94,10 @@ public record WeightLayout(
     return module + ".weight_zero_point";
   }
 
+  public String globalScaleName() {
+    return module + ".weight_global_scale";
+  }
+
   public String shapeName() {
     return module + ".weight_shape";
   }
@@ -74,12 +105,11 @@ public record WeightLayout(
   /** All tensors, in the order in which they are written. */
   public List<OutputTensor> tensors() {
     List<OutputTensor> tensors = new ArrayList<>();
-    if (packed()) {
-      tensors.add(new OutputTensor(codesName(), DType.I32, Shape.of(rows, packedColumns())));
-    } else {
-      tensors.add(new OutputTensor(codesName(), codeDtype(), Shape.of(rows, columns)));
+    tensors.add(new OutputTensor(codesName(), codesDtype(), Shape.of(rows, codesColumns())));
+    tensors.add(new OutputTensor(scaleName(), storedScaleDtype(), scaleShape()));
+    if (hasGlobalScale()) {
+      tensors.add(new OutputTensor(globalScaleName(), DType.F32, Shape.of(1)));
     }
-    tensors.add(new OutputTensor(scaleName(), scaleDtype, scaleShape()));
     if (!args.symmetric()) {
       tensors.add(
           packedZeroPoint()
@@ -89,15 +119,13 @@ public record WeightLayout(
                   Shape.of(Math.ceilDiv(scaleRows() * args.numBits(), 32), scaleColumns()))
               : new OutputTensor(zeroPointName(), DType.I8, scaleShape()));
     }
-    if (packed()) {
+    if (hasShape()) {
       tensors.add(new OutputTensor(shapeName(), DType.I64, Shape.of(2)));
     }
     return tensors;
   }
 
   private Shape scaleShape() {
-    return args.strategy() == QuantizationArgs.Strategy.TENSOR
-        ? Shape.of(1)
-        : Shape.of(scaleRows(), scaleColumns());
+    return args.strategy() == Strategy.TENSOR ? Shape.of(1) : Shape.of(scaleRows(), scaleColumns());
   }
 }

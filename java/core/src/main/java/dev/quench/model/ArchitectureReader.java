@@ -29,6 +29,11 @@ public final class ArchitectureReader {
     return new ArchitectureReader(config, where).architecture();
   }
 
+  /** Whether there is a description of the family that config.json names. */
+  public static boolean knows(ObjectNode config) {
+    return SUPPORTED.contains(config.path("model_type").asString(""));
+  }
+
   private Architecture architecture() {
     String family = text("model_type");
     return switch (family) {

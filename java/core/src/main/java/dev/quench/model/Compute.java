@@ -24,11 +24,16 @@ public record Compute(Device device, DType activations, Map<String, Quantization
     inputs = Map.copyOf(inputs);
     inputs.forEach(
         (name, args) -> {
-          if (args.dynamic() != QuantizationArgs.Dynamic.DYNAMIC
-              || args.blockRows(Long.MAX_VALUE) != 1) {
+          if (!quantizesRows(args)) {
             throw new IllegalArgumentException(name + ": its inputs aren't quantized row by row");
           }
         });
+  }
+
+  /** Whether a row of an input, or a group of one, is quantized by itself. */
+  public static boolean quantizesRows(QuantizationArgs args) {
+    return args.dynamic() == QuantizationArgs.Dynamic.DYNAMIC
+        && args.blockRows(Long.MAX_VALUE) == 1;
   }
 
   /** No input is quantized. */
@@ -76,10 +81,9 @@ public record Compute(Device device, DType activations, Map<String, Quantization
       return x;
     }
     long groups = Math.ceilDiv(x.columns(), args.blockColumns(x.columns()));
-    boolean integers = args.type() == QuantizationArgs.Type.INT;
-    Tensor scale = scope.allocate(DType.F32, x.rows(), groups);
+    Tensor scale = scope.allocate(args.scaleFormat().dtype(DType.F32), x.rows(), groups);
     Tensor zeroPoint = scope.allocate(DType.I8, x.rows(), groups);
-    Tensor codes = scope.allocate(integers ? DType.I8 : DType.F8_E4M3, x.rows(), x.columns());
+    Tensor codes = scope.allocate(args.codeFormat().dtype(), x.rows(), x.columns());
     Tensor result = scope.allocate(DType.F32, x.rows(), x.columns());
     device.quantizeToNearest(x, args, scale, zeroPoint, codes);
     device.dequantize(codes, scale, zeroPoint, args, result);

@@ -4,6 +4,7 @@ import dev.quench.calibration.Hessian;
 import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
+import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
@@ -87,7 +88,7 @@ public final class Gptq {
    * @param scope owns the result
    */
   public Solution solve(Tensor original, Tensor weight, QuantizationArgs args, Scope scope) {
-    QuantizedWeight result = Rtn.allocate(original, args, scope);
+    QuantizedWeight result = Rtn.allocate(original, args, GlobalScale.NONE, scope);
     observe(original, result, args);
     try (Scope work = device.openScope()) {
       double loss = round(weight, result, original.dtype(), work);
@@ -97,12 +98,9 @@ public final class Gptq {
 
   private void observe(Tensor original, QuantizedWeight result, QuantizationArgs args) {
     try (Scope work = device.openScope()) {
-      Tensor min = work.allocate(original.dtype(), result.scale().rows(), result.scale().columns());
-      Tensor max = work.allocate(original.dtype(), result.scale().rows(), result.scale().columns());
-      long blockRows = args.blockRows(original.rows());
-      long blockColumns = args.blockColumns(original.columns());
-      device.observe(original, blockRows, blockColumns, min, max);
-      device.quantizationParameters(min, max, args, result.scale(), result.zeroPoint());
+      WeightRange range = WeightRange.of(device, original, args, work);
+      device.quantizationParameters(
+          range.min(), range.max(), args, result.scale(), result.zeroPoint());
     }
   }
 

@@ -6,9 +6,11 @@ import dev.quench.quantization.QuantizationArgs;
 /**
  * A compressed weight on a device.
  *
- * @param codes I8 or F8_E4M3 [out, in], one code an element
- * @param scale in the dtype of the original weight; the shape of the blocks that share one
+ * @param codes [out, in], one code an element, or packed
+ * @param scale in the dtype of the original weight, or as {@link QuantizationArgs#scaleFormat}
+ *     says; the shape of the blocks that share one
  * @param zeroPoint I8, the shape of {@code scale}; all zero if symmetric
+ * @param globalScale that scales are to be divided by; 1 if the scheme has none
  */
 public record QuantizedWeight(
-    QuantizationArgs args, Tensor codes, Tensor scale, Tensor zeroPoint) {}
+    QuantizationArgs args, Tensor codes, Tensor scale, Tensor zeroPoint, float globalScale) {}

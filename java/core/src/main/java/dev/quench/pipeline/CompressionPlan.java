@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -27,56 +28,86 @@ import tools.jackson.databind.node.ObjectNode;
  * Everything that is known of a compression before a weight is read: which module becomes what,
  * every tensor of the output, and what it takes.
  *
+ * @param checkpoint the original, experts taken apart
+ * @param family the description of the model's family; without one weights can only be rounded to
+ *     nearest
  * @param modules what is to become of each compressed module, by name, in the order of the model
  * @param copied tensors that are carried over as they are
- * @param quantizationConfig goes into the output's config.json
+ * @param config the output's config.json
  */
 public record CompressionPlan(
     Checkpoint checkpoint,
-    Architecture architecture,
+    Optional<Architecture> family,
     SchemeAssignment assignment,
     Map<String, ModulePlan> modules,
     List<TensorInfo> copied,
     OutputLayout layout,
-    ObjectNode quantizationConfig) {
+    ObjectNode config) {
 
   /**
    * @throws InvalidInputException if the recipe doesn't fit the model
    */
   public static CompressionPlan of(CompressRequest request) {
-    Checkpoint checkpoint = Checkpoint.open(request.model());
+    Checkpoint original = Checkpoint.open(request.model());
     String configFile = request.model().resolve("config.json").toString();
-    if (checkpoint.config().has("quantization_config")) {
+    if (original.config().has("quantization_config")) {
       throw new InvalidInputException(
           configFile
               + " has a quantization_config: the model is compressed already. Start from the original checkpoint.");
     }
-    Architecture architecture = ArchitectureReader.read(checkpoint.config(), configFile);
-    Map<String, LinearSpec> linears = linears(architecture);
-    linears.values().forEach(linear -> requireWeight(checkpoint, architecture, linear));
-    SchemeAssignment assignment =
-        SchemeAssignment.assign(request.recipe(), moduleTree(architecture, linears));
-    Map<String, ModulePlan> modules = modulePlans(checkpoint, architecture, linears, assignment);
+    FusedExperts experts = FusedExperts.of(original);
+    ModelModules model = ModelModules.of(experts, configFile);
+    SchemeAssignment assignment = SchemeAssignment.assign(request.recipe(), model.tree());
+    Map<String, ModulePlan> modules = modulePlans(experts.checkpoint(), model, assignment);
+    requireSharedScales(model.matrices().keySet(), modules);
+    TiedHead head = TiedHead.of(model, modules, configFile);
 
     List<TensorInfo> copied = new ArrayList<>();
     List<OutputTensor> outputs = new ArrayList<>();
-    for (TensorInfo tensor : checkpoint.tensors().values()) {
-      ModulePlan plan = modules.get(moduleOf(tensor.name()));
-      if (plan != null && tensor.name().equals(plan.linear().weight())) {
-        outputs.addAll(plan.layout().tensors());
-      } else {
-        copied.add(tensor);
-        outputs.add(new OutputTensor(tensor.name(), tensor.dtype(), tensor.shape()));
+    for (TensorInfo tensor : original.tensors().values()) {
+      for (TensorInfo part : needed(tensor, experts, head.modules())) {
+        ModulePlan plan = head.modules().get(ModelModules.moduleOf(part.name()));
+        if (plan != null && part.name().equals(plan.source())) {
+          outputs.addAll(plan.layout().tensors());
+        } else {
+          copied.add(part);
+          outputs.add(new OutputTensor(part.name(), part.dtype(), part.shape()));
+        }
       }
     }
-    return new CompressionPlan(
-        checkpoint,
-        architecture,
-        assignment,
-        modules,
-        List.copyOf(copied),
-        OutputLayout.plan(outputs, request.maxShardSize()),
-        QuantizationConfig.of(assignment).toJson());
+    head.addTo(experts.checkpoint(), outputs, copied);
+    CompressionPlan plan =
+        new CompressionPlan(
+            experts.checkpoint(),
+            model.architecture(),
+            assignment,
+            head.modules(),
+            List.copyOf(copied),
+            OutputLayout.plan(outputs, request.maxShardSize()),
+            config(original, assignment, head));
+    if (plan.needsCalibration()) {
+      plan.architecture();
+    }
+    return plan;
+  }
+
+  private static ObjectNode config(
+      Checkpoint original, SchemeAssignment assignment, TiedHead head) {
+    ObjectNode config = original.config();
+    if (head.untied()) {
+      config.put("tie_word_embeddings", false);
+    }
+    config.set("quantization_config", QuantizationConfig.of(assignment).toJson());
+    return config;
+  }
+
+  /** What there is a description of. */
+  public Architecture architecture() {
+    // Refuses the family, by a message that names those that are known.
+    return family.orElseGet(
+        () ->
+            ArchitectureReader.read(
+                checkpoint.config(), checkpoint.folder().resolve("config.json").toString()));
   }
 
   /** Whether a modifier needs to see activations. */
@@ -102,86 +133,85 @@ public record CompressionPlan(
     return layout.names().contains(name);
   }
 
-  private static Map<String, LinearSpec> linears(Architecture architecture) {
-    Map<String, LinearSpec> linears = new LinkedHashMap<>();
-    architecture.linears().forEach(linear -> linears.put(linear.name(), linear));
-    return linears;
-  }
-
-  /** All modules that a target can name, in the order of the model's tree. */
-  private static List<NamedModule> moduleTree(
-      Architecture architecture, Map<String, LinearSpec> linears) {
-    List<NamedModule> tree = new ArrayList<>();
-    tree.add(new NamedModule(moduleOf(architecture.embedding()), "Embedding"));
-    linears.keySet().forEach(name -> tree.add(NamedModule.linear(name)));
-    return tree;
-  }
-
-  private static void requireWeight(
-      Checkpoint checkpoint, Architecture architecture, LinearSpec linear) {
-    boolean tied = linear.equals(architecture.head()) && architecture.tiedEmbeddings();
-    if (tied && !checkpoint.tensors().containsKey(linear.weight())) {
-      return;
-    }
-    TensorInfo tensor = checkpoint.require(linear.weight());
-    if (tensor.shape().rank() != 2
-        || tensor.shape().dim(0) != linear.outFeatures()
-        || tensor.shape().dim(1) != linear.inFeatures()) {
-      throw new InvalidInputException(
-          "%s in %s: its shape is %s, but config.json makes it [%d, %d]; are the two of the same model?"
-              .formatted(
-                  tensor.name(),
-                  tensor.file(),
-                  tensor.shape(),
-                  linear.outFeatures(),
-                  linear.inFeatures()));
-    }
+  /** The tensor, or its experts if some of them are compressed. */
+  private static List<TensorInfo> needed(
+      TensorInfo tensor, FusedExperts experts, Map<String, ModulePlan> modules) {
+    List<TensorInfo> parts = experts.parts().getOrDefault(tensor.name(), List.of());
+    boolean compressed =
+        parts.stream().anyMatch(part -> modules.containsKey(ModelModules.moduleOf(part.name())));
+    return compressed ? parts : List.of(tensor);
   }
 
   private static Map<String, ModulePlan> modulePlans(
-      Checkpoint checkpoint,
-      Architecture architecture,
-      Map<String, LinearSpec> linears,
-      SchemeAssignment assignment) {
+      Checkpoint checkpoint, ModelModules model, SchemeAssignment assignment) {
     Map<String, ModulePlan> modules = new LinkedHashMap<>();
     for (SchemeAssignment.Assigned assigned : assignment.assigned().values()) {
       String name = assigned.module().name();
+      LinearSpec matrix = model.matrices().get(name);
       if (assigned.scheme().weights().isEmpty()) {
         continue;
       }
-      LinearSpec linear = linears.get(name);
-      if (linear == null) {
+      if (matrix == null) {
         throw new InvalidInputException(
-            name
-                + " is an embedding, and quantizing embeddings isn't supported yet; add it to the recipe's ignore list.");
+            "%s holds the weights of experts transposed, which Quench doesn't compress yet; add \"re:.*experts.*\" to the recipe's ignore list to leave them as they are."
+                .formatted(name));
       }
-      if (linear.equals(architecture.head()) && architecture.tiedEmbeddings()) {
-        throw new InvalidInputException(
-            "lm_head shares its weight with the embedding (tie_word_embeddings), so it can't be quantized by itself; add lm_head to the recipe's ignore list.");
+      QuantizationArgs args = assigned.scheme().weights().get();
+      if (assigned.modifier() instanceof GptqSpec) {
+        SchemeChecks.requireGptq(args, name);
+        requireInput(assigned.module());
       }
-      TensorInfo weight = checkpoint.require(linear.weight());
+      TensorInfo weight = checkpoint.require(model.source(matrix));
       if (!weight.dtype().isWeightFloat() || weight.dtype() == DType.F64) {
         throw new InvalidInputException(
             "%s in %s is %s; Quench compresses weights of F32, BF16 and F16."
                 .formatted(weight.name(), weight.file(), weight.dtype()));
       }
-      QuantizationArgs args = assigned.scheme().weights().get();
-      SchemeChecks.checkFits(args, name, linear.outFeatures(), linear.inFeatures());
+      SchemeChecks.checkFits(args, name, matrix.outFeatures(), matrix.inFeatures());
       WeightLayout layout =
           new WeightLayout(
               name,
-              linear.outFeatures(),
-              linear.inFeatures(),
+              matrix.outFeatures(),
+              matrix.inFeatures(),
               weight.dtype(),
               args,
               assigned.scheme().effectiveFormat());
-      modules.put(name, new ModulePlan(linear, assigned.modifier(), args, layout));
+      modules.put(name, new ModulePlan(matrix, weight.name(), assigned.modifier(), args, layout));
     }
     return modules;
   }
 
-  static String moduleOf(String tensor) {
-    int dot = tensor.lastIndexOf('.');
-    return dot < 0 ? tensor : tensor.substring(0, dot);
+  private static void requireInput(NamedModule module) {
+    if (module.className().equals(NamedModule.EMBEDDING)) {
+      throw new InvalidInputException(
+          "%s is an embedding, which has no input to calibrate on; quantize it by a QuantizationModifier, or add it to GPTQModifier's ignore list."
+              .formatted(module.name()));
+    }
+  }
+
+  /**
+   * @throws InvalidInputException if a module has a global scale, which those that runtimes join
+   *     with it must share, but one of them has none
+   */
+  private static void requireSharedScales(Set<String> linears, Map<String, ModulePlan> modules) {
+    FusedModules.sets(linears)
+        .forEach(
+            (name, set) -> {
+              if (!hasGlobalScale(modules, name)) {
+                return;
+              }
+              for (String other : set) {
+                if (!hasGlobalScale(modules, other)) {
+                  throw new InvalidInputException(
+                      "%s is to be NVFP4 and %s isn't, but runtimes join the two to one matrix with one global scale; give both the same scheme."
+                          .formatted(name, other));
+                }
+              }
+            });
+  }
+
+  private static boolean hasGlobalScale(Map<String, ModulePlan> modules, String name) {
+    ModulePlan module = modules.get(name);
+    return module != null && module.layout().hasGlobalScale();
   }
 }

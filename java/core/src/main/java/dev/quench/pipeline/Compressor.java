@@ -152,6 +152,7 @@ public final class Compressor {
         }
         compressHead(writer, store, forward);
       }
+      compressEmbedding(writer);
       copyRest(writer);
       checkFallbacks();
       finish(writer);
@@ -305,6 +306,19 @@ public final class Compressor {
     }
   }
 
+  /** The embedding, if it is compressed; the tokens were looked up in the original. */
+  private void compressEmbedding(CheckpointWriter writer) {
+    ModulePlan embedding =
+        plan.modules().get(ModelModules.moduleOf(plan.architecture().embedding()));
+    if (embedding != null) {
+      ModuleReport report =
+          new WeightRounding(device, plan, new WeightEncoder(device, writer::write))
+              .round(embedding);
+      reports.add(report);
+      tell(report);
+    }
+  }
+
   /** Estimates the time left from the layers done in this run. */
   private final class LayerClock {
     private double spent;
@@ -364,10 +378,8 @@ public final class Compressor {
   }
 
   private void finish(CheckpointWriter writer) {
-    ObjectNode config = plan.checkpoint().config();
-    config.set("quantization_config", plan.quantizationConfig());
     writer.finish(
-        config,
+        plan.config(),
         plan.checkpoint().companionFiles(),
         Map.of("recipe.yaml", request.recipe().source()));
   }

@@ -5,16 +5,9 @@ import dev.quench.QuenchException;
 import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
-import dev.quench.device.Scope;
-import dev.quench.device.Tensor;
 import dev.quench.format.WeightEncoder;
-import dev.quench.format.WeightLayout;
-import dev.quench.modifier.QuantizedWeight;
-import dev.quench.modifier.Rtn;
 import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
-import dev.quench.tensor.HostTensor;
-import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -24,13 +17,19 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Rounds all weights to nearest and copies what stays as it is: a task a tensor, on as many threads
  * as the device has lanes.
  */
 final class DataFreeCompression {
-  private final BlockingQueue<Device> lanes;
+  private static final Pattern LAYER = Pattern.compile(".*?\\.\\d+(?=\\.)");
+
+  /** One for each lane of the device. */
+  private final BlockingQueue<WeightRounding> lanes = new LinkedBlockingQueue<>();
+
   private final CompressionPlan plan;
   private final CheckpointWriter writer;
   private final ProgressListener listener;
@@ -45,15 +44,14 @@ final class DataFreeCompression {
       CheckpointWriter writer,
       ProgressListener listener,
       Cancellation cancellation) {
-    this.lanes = new LinkedBlockingQueue<>(device.lanes());
+    for (Device lane : device.lanes()) {
+      lanes.add(new WeightRounding(lane, plan, new WeightEncoder(lane, writer::write)));
+    }
     this.plan = plan;
     this.writer = writer;
     this.listener = listener;
     this.cancellation = cancellation;
   }
-
-  /** A module on its way. */
-  private record Rounding(String name, Future<Double> seconds) {}
 
   void run(Consumer<ModuleReport> reports) {
     try (ExecutorService threads =
@@ -61,12 +59,11 @@ final class DataFreeCompression {
             lanes.size(), Thread.ofPlatform().name("quench-tensor-", 1).factory())) {
       List<Future<?>> copies = new ArrayList<>();
       for (TensorInfo tensor : plan.copied()) {
-        copies.add(threads.submit(() -> task(() -> writer.copy(tensor))));
+        copies.add(threads.submit(() -> copy(tensor)));
       }
-      List<Rounding> rounded = new ArrayList<>();
+      List<Future<ModuleReport>> rounded = new ArrayList<>();
       for (ModulePlan module : plan.modules().values()) {
-        String name = module.linear().name();
-        rounded.add(new Rounding(name, threads.submit(() -> task(() -> round(module)))));
+        rounded.add(threads.submit(() -> round(module)));
       }
       try {
         report(rounded, reports);
@@ -79,23 +76,50 @@ final class DataFreeCompression {
     }
   }
 
+  private void copy(TensorInfo tensor) {
+    goOn();
+    writer.copy(tensor);
+  }
+
+  private ModuleReport round(ModulePlan module) {
+    goOn();
+    WeightRounding lane = lanes.remove();
+    try {
+      return lane.round(module);
+    } finally {
+      lanes.add(lane);
+    }
+  }
+
+  private void goOn() {
+    if (failed) {
+      throw new QuenchException("another tensor failed");
+    }
+    cancellation.throwIfRequested();
+  }
+
   /** Tells of the modules in their order, whatever order they are done in. */
-  private void report(List<Rounding> rounded, Consumer<ModuleReport> reports) {
-    int layers = plan.architecture().layers();
+  private void report(List<Future<ModuleReport>> rounded, Consumer<ModuleReport> reports) {
+    int layers =
+        (int) plan.modules().keySet().stream().map(DataFreeCompression::layerOf).distinct().count();
     long begin = System.nanoTime();
     long start = begin;
-    int layer = 0;
-    for (Rounding module : rounded) {
-      String name = module.name();
-      while (layer < layers && !name.startsWith(plan.architecture().layer(layer).prefix())) {
-        start = layerDone(layer++, layers, begin, start);
+    int done = 0;
+    String layer = "";
+    for (Future<ModuleReport> module : rounded) {
+      ModuleReport report = await(module);
+      String current = layerOf(report.module());
+      if (!current.equals(layer) && !layer.isEmpty()) {
+        start = layerDone(done++, layers, begin, start);
       }
-      double seconds = await(module.seconds());
-      reports.accept(new ModuleReport(name, "rtn", Double.NaN, 0, false, seconds));
-      listener.on(new ProgressEvent.ModuleDone(name, "rtn", Double.NaN, seconds));
+      layer = current;
+      reports.accept(report);
+      listener.on(
+          new ProgressEvent.ModuleDone(
+              report.module(), report.method(), report.loss(), report.seconds()));
     }
-    while (layer < layers) {
-      start = layerDone(layer++, layers, begin, start);
+    if (!layer.isEmpty()) {
+      layerDone(done, layers, begin, start);
     }
   }
 
@@ -106,33 +130,10 @@ final class DataFreeCompression {
     return now;
   }
 
-  /** Runs it, and returns the seconds that it took. */
-  private double task(Runnable work) {
-    if (failed) {
-      return 0;
-    }
-    cancellation.throwIfRequested();
-    long start = System.nanoTime();
-    work.run();
-    return (System.nanoTime() - start) / 1e9;
-  }
-
-  private void round(ModulePlan module) {
-    Device device = lanes.remove();
-    try (Scope scope = device.openScope();
-        Arena arena = Arena.ofConfined()) {
-      HostTensor original = plan.checkpoint().read(module.linear().weight(), arena);
-      Tensor weight = scope.upload(original);
-      WeightLayout layout = module.layout();
-      QuantizedWeight result =
-          layout.packed()
-              ? Rtn.solvePacked(device, weight, module.weights(), scope)
-              : Rtn.solve(device, weight, module.weights(), scope);
-      new WeightEncoder(device, writer::write).encode(result, layout, original);
-      device.synchronize();
-    } finally {
-      lanes.add(device);
-    }
+  /** A module's name up to the first number in it. */
+  private static String layerOf(String module) {
+    Matcher matcher = LAYER.matcher(module);
+    return matcher.lookingAt() ? matcher.group() : module;
   }
 
   private static <T> T await(Future<T> future) {

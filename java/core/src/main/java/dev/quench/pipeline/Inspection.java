@@ -4,9 +4,11 @@ import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.LinearSpec;
+import dev.quench.recipe.NamedModule;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -37,10 +39,21 @@ public record Inspection(
     }
   }
 
+  /** Embeddings only if they are compressed. */
+  private static List<LinearSpec> linears(LoadedModel model) {
+    return model.modules().entrySet().stream()
+        .filter(
+            entry ->
+                entry.getValue().className().equals(NamedModule.LINEAR)
+                    || model.layouts().containsKey(entry.getKey().weight()))
+        .map(Map.Entry::getKey)
+        .toList();
+  }
+
   public static Inspection of(LoadedModel model) {
     List<InspectedModule> modules = new ArrayList<>();
     Set<String> seen = new HashSet<>();
-    for (LinearSpec linear : model.architecture().linears()) {
+    for (LinearSpec linear : linears(model)) {
       WeightLayout layout = model.layouts().get(linear.weight());
       if (layout == null && !model.checkpoint().tensors().containsKey(linear.weight())) {
         continue;

@@ -35,6 +35,7 @@ final class LayerCompressor {
   private final ActivationStore store;
   private final Map<String, ModulePlan> modules;
   private final TensorReader originals;
+  private final GlobalScales globalScales;
   private final WeightEncoder encoder;
   private final Propagation propagation;
   private final Consumer<ModuleReport> reports;
@@ -53,6 +54,7 @@ final class LayerCompressor {
     this.store = store;
     this.modules = modules;
     this.originals = originals;
+    this.globalScales = new GlobalScales(device, originals, modules);
     this.encoder = encoder;
     this.propagation = propagation;
     this.reports = reports;
@@ -233,7 +235,7 @@ final class LayerCompressor {
     boolean wantsGptq = plan.modifier() instanceof GptqSpec;
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
-      HostTensor stored = originals.read(plan.linear().weight(), arena);
+      HostTensor stored = originals.read(plan.source(), arena);
       Tensor original = original(stored, weight, scope);
       QuantizedWeight result;
       double loss = Double.NaN;
@@ -242,11 +244,12 @@ final class LayerCompressor {
         result = solution.weight();
         loss = solution.loss();
       } else {
-        result = Rtn.solve(device, original, args, scope);
+        result = Rtn.solve(device, original, args, globalScales.of(plan), scope);
       }
       encoder.encode(result, plan.layout(), stored);
       if (gptq.isPresent() || propagation == Propagation.STEP) {
-        device.dequantize(result.codes(), result.scale(), result.zeroPoint(), args, weight);
+        device.dequantize(
+            result.codes(), result.scale(), result.zeroPoint(), args, result.globalScale(), weight);
       }
       device.synchronize();
       reports.accept(

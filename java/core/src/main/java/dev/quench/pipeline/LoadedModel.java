@@ -1,5 +1,6 @@
 package dev.quench.pipeline;
 
+import dev.quench.InvalidInputException;
 import dev.quench.checkpoint.Checkpoint;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
@@ -24,30 +25,41 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A checkpoint whose architecture is known, compressed or not.
+ * A checkpoint, compressed or not.
  *
+ * @param family the description of the model's family, if there is one
  * @param quantization what config.json says of the compression, if there is any
+ * @param modules the linears and embeddings, with their classes, in the order of the model
  * @param layouts of the compressed weights, by the name of the weight in an uncompressed checkpoint
  * @param inputs how the inputs of linears are quantized, by the linears' names
  */
 public record LoadedModel(
     Checkpoint checkpoint,
-    Architecture architecture,
+    Optional<Architecture> family,
     Optional<QuantizationConfig> quantization,
+    Map<LinearSpec, NamedModule> modules,
     Map<String, WeightLayout> layouts,
     Map<String, QuantizationArgs> inputs) {
 
   /**
    * Reads config.json and the headers of the weight files.
    *
-   * @throws dev.quench.InvalidInputException if the model isn't supported, or is damaged
+   * @throws dev.quench.InvalidInputException if the model is damaged
    */
   public static LoadedModel open(Path folder) {
     Checkpoint checkpoint = Checkpoint.open(folder);
     String configFile = folder.resolve("config.json").toString();
-    Architecture architecture = ArchitectureReader.read(checkpoint.config(), configFile);
+    boolean unknown =
+        checkpoint.config().hasNonNull("model_type")
+            && !ArchitectureReader.knows(checkpoint.config());
+    Optional<Architecture> family =
+        unknown
+            ? Optional.empty()
+            : Optional.of(ArchitectureReader.read(checkpoint.config(), configFile));
+    Map<LinearSpec, NamedModule> modules =
+        family.map(StoredModules::described).orElseGet(() -> StoredModules.byNames(checkpoint));
     if (!checkpoint.config().hasNonNull("quantization_config")) {
-      return new LoadedModel(checkpoint, architecture, Optional.empty(), Map.of(), Map.of());
+      return new LoadedModel(checkpoint, family, Optional.empty(), modules, Map.of(), Map.of());
     }
     QuantizationConfig quantization =
         QuantizationConfigReader.read(checkpoint.config().get("quantization_config"), configFile);
@@ -55,58 +67,88 @@ public record LoadedModel(
     TargetMatcher matcher = quantization.matcher(configFile);
     return new LoadedModel(
         checkpoint,
-        architecture,
+        family,
         Optional.of(quantization),
-        layouts(checkpoint, architecture, matcher),
-        inputs(architecture, matcher));
+        modules,
+        layouts(checkpoint, modules, matcher),
+        inputs(modules, matcher));
   }
 
   private static Map<String, QuantizationArgs> inputs(
-      Architecture architecture, TargetMatcher matcher) {
+      Map<LinearSpec, NamedModule> modules, TargetMatcher matcher) {
     Map<String, QuantizationArgs> inputs = new LinkedHashMap<>();
-    for (LinearSpec linear : architecture.linears()) {
-      matcher
-          .match(NamedModule.linear(linear.name()))
-          .flatMap(QuantizationScheme::inputActivations)
-          .ifPresent(args -> inputs.put(linear.name(), args));
-    }
+    modules.forEach(
+        (matrix, module) ->
+            matcher
+                .match(module)
+                .flatMap(QuantizationScheme::inputActivations)
+                .ifPresent(args -> inputs.put(matrix.name(), args)));
     return inputs;
   }
 
   private static Map<String, WeightLayout> layouts(
-      Checkpoint checkpoint, Architecture architecture, TargetMatcher matcher) {
+      Checkpoint checkpoint, Map<LinearSpec, NamedModule> modules, TargetMatcher matcher) {
     Map<String, WeightLayout> layouts = new LinkedHashMap<>();
-    for (LinearSpec linear : architecture.linears()) {
-      Optional<QuantizationScheme> scheme = matcher.match(NamedModule.linear(linear.name()));
-      if (scheme.isEmpty()
-          || scheme.get().weights().isEmpty()
-          || scheme.get().effectiveFormat() == CompressionFormat.DENSE) {
-        continue;
-      }
-      TensorInfo scale = checkpoint.require(linear.name() + ".weight_scale");
-      layouts.put(
-          linear.weight(),
-          new WeightLayout(
-              linear.name(),
-              linear.outFeatures(),
-              linear.inFeatures(),
-              scale.dtype(),
-              scheme.get().weights().get(),
-              scheme.get().effectiveFormat()));
-    }
+    modules.forEach(
+        (matrix, module) -> {
+          Optional<QuantizationScheme> scheme = matcher.match(module);
+          if (scheme.isEmpty()
+              || scheme.get().weights().isEmpty()
+              || scheme.get().effectiveFormat() == CompressionFormat.DENSE) {
+            return;
+          }
+          TensorInfo scale = checkpoint.require(matrix.name() + ".weight_scale");
+          layouts.put(
+              matrix.weight(),
+              new WeightLayout(
+                  matrix.name(),
+                  matrix.outFeatures(),
+                  matrix.inFeatures(),
+                  scale.dtype(),
+                  scheme.get().weights().get(),
+                  scheme.get().effectiveFormat()));
+        });
     return layouts;
   }
 
   /**
    * The operations of its forward pass, in float32, with inputs quantized as the checkpoint says.
+   *
+   * @throws InvalidInputException if that is by ranges known beforehand
    */
   public Compute compute(Device device) {
+    inputs.forEach(
+        (name, args) -> {
+          if (!Compute.quantizesRows(args)) {
+            throw new InvalidInputException(
+                "%s: the inputs of %s are quantized by ranges known beforehand, which can't be evaluated yet."
+                    .formatted(checkpoint.folder(), name));
+          }
+        });
     return new Compute(device, DType.F32, inputs);
   }
 
   /** The same with inputs left alone: what is lost is lost by the weights. */
   public LoadedModel withExactInputs() {
-    return new LoadedModel(checkpoint, architecture, quantization, layouts, Map.of());
+    return new LoadedModel(checkpoint, family, quantization, modules, layouts, Map.of());
+  }
+
+  /**
+   * The description of the model's family.
+   *
+   * @throws dev.quench.InvalidInputException if there is none; the message names those that are
+   *     known
+   */
+  public Architecture architecture() {
+    return family.orElseGet(
+        () ->
+            ArchitectureReader.read(
+                checkpoint.config(), checkpoint.folder().resolve("config.json").toString()));
+  }
+
+  /** {@code model_type} of config.json. */
+  public String modelType() {
+    return checkpoint.config().path("model_type").asString("unknown family");
   }
 
   /** The weights, dequantized where they are compressed. */

@@ -8,9 +8,15 @@ import dev.quench.recipe.ModifierSpec;
 /**
  * What is to become of one module.
  *
+ * @param source name of the tensor that its weight is in: its own, or for a head without one the
+ *     embedding's
  * @param modifier the algorithm that compresses it
  * @param weights how its weight is quantized
  * @param layout the tensors that the result is stored as
  */
 public record ModulePlan(
-    LinearSpec linear, ModifierSpec modifier, QuantizationArgs weights, WeightLayout layout) {}
+    LinearSpec linear,
+    String source,
+    ModifierSpec modifier,
+    QuantizationArgs weights,
+    WeightLayout layout) {}

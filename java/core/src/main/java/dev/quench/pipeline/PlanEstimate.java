@@ -47,7 +47,6 @@ public record PlanEstimate(
   private static final double EFFICIENCY = 0.75;
 
   public static PlanEstimate of(CompressionPlan plan, CompressRequest request, Device device) {
-    Architecture architecture = plan.architecture();
     long inputBytes =
         plan.checkpoint().tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
     long outputBytes = plan.layout().totalBytes();
@@ -68,6 +67,7 @@ public record PlanEstimate(
           0,
           (inputBytes + outputBytes) / ROUNDING_BYTES_PER_SECOND);
     }
+    Architecture architecture = plan.architecture();
     long tokens = ActivationStore.tokens(batches);
     ActivationStore.Side side =
         request.propagation() == Propagation.STEP
@@ -79,6 +79,9 @@ public record PlanEstimate(
     long activations = ActivationStore.bytesOnHost(architecture, batches, side, room);
     boolean spilled = activations > request.resources().activationMemory();
     double flops = flops(plan, request, batches);
+    // The rate is measured on the device, which must have the room for it.
+    boolean fits = !ownMemory || working <= device.memoryLimit().getAsLong();
+    double seconds = fits ? flops / (EFFICIENCY * rate(device)) : 0;
     return new PlanEstimate(
         inputBytes,
         outputBytes,
@@ -87,7 +90,7 @@ public record PlanEstimate(
         (ownMemory ? 0 : working) + (spilled ? 0 : activations),
         ownMemory ? working : 0,
         spilled ? activations : 0,
-        flops / (EFFICIENCY * rate(device)));
+        seconds);
   }
 
   /** Of the layers, and of the output projection if it is compressed. */

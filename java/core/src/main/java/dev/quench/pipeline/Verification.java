@@ -5,12 +5,9 @@ import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.LinearSpec;
-import dev.quench.tensor.Bfloat16;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,28 +37,18 @@ public record Verification(int tensors, List<String> problems) {
     }
     List<String> problems = new ArrayList<>();
     Map<String, TensorInfo> tensors = model.checkpoint().tensors();
-    for (LinearSpec linear : model.architecture().linears()) {
-      WeightLayout layout = model.layouts().get(linear.weight());
+    for (LinearSpec matrix : model.modules().keySet()) {
+      WeightLayout layout = model.layouts().get(matrix.weight());
       if (layout != null) {
         checkCompressed(model, layout, problems);
-      } else if (!isTiedHead(model, linear)) {
-        checkTensor(tensors, linear.weight(), linear.outFeatures(), linear.inFeatures(), problems);
+      } else {
+        checkTensor(tensors, matrix.weight(), matrix.outFeatures(), matrix.inFeatures(), problems);
       }
-      if (linear.bias() && !tensors.containsKey(linear.biasName())) {
-        problems.add("tensor " + linear.biasName() + " is missing.");
+      if (matrix.bias() && !tensors.containsKey(matrix.biasName())) {
+        problems.add("tensor " + matrix.biasName() + " is missing.");
       }
     }
-    checkTensor(
-        tensors,
-        model.architecture().embedding(),
-        model.architecture().vocabularySize(),
-        model.architecture().hiddenSize(),
-        problems);
     return new Verification(tensors.size(), problems);
-  }
-
-  private static boolean isTiedHead(LoadedModel model, LinearSpec linear) {
-    return model.architecture().tiedEmbeddings() && linear.equals(model.architecture().head());
   }
 
   private static void checkTensor(
@@ -98,7 +85,9 @@ public record Verification(int tensors, List<String> problems) {
                     expected.dtype(),
                     expected.shape()));
       } else if (expected.name().equals(layout.scaleName())) {
-        checkScale(model, tensor, problems);
+        checkScale(model, tensor.name(), layout.deviceScaleDtype(), problems);
+      } else if (expected.name().equals(layout.globalScaleName())) {
+        checkScale(model, tensor.name(), tensor.dtype(), problems);
       }
     }
     if (model.checkpoint().tensors().containsKey(layout.module() + ".weight") && layout.packed()) {
@@ -106,25 +95,17 @@ public record Verification(int tensors, List<String> problems) {
     }
   }
 
-  private static void checkScale(LoadedModel model, TensorInfo tensor, List<String> problems) {
+  private static void checkScale(
+      LoadedModel model, String name, DType dtype, List<String> problems) {
     try (Arena arena = Arena.ofConfined()) {
-      HostTensor scale = model.checkpoint().read(tensor.name(), arena);
+      HostTensor scale = model.checkpoint().read(name, arena).reinterpret(dtype);
       for (long i = 0; i < scale.shape().elements(); i++) {
-        float value = value(scale.dtype(), scale.data(), i);
+        float value = scale.floatAt(i);
         if (!(Math.abs(value) > 0) || Float.isInfinite(value)) {
-          problems.add("tensor %s: scale %d is %s.".formatted(tensor.name(), i, value));
+          problems.add("tensor %s: scale %d is %s.".formatted(name, i, value));
           return;
         }
       }
     }
-  }
-
-  private static float value(DType dtype, MemorySegment data, long i) {
-    return switch (dtype) {
-      case BF16 -> Bfloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i));
-      case F16 -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i));
-      case F32 -> data.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
-      default -> throw new InvalidInputException("a scale of " + dtype + " can't be checked");
-    };
   }
 }

@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param groupSize columns that share a scale, for {@code GROUP} and {@code TENSOR_GROUP}
  * @param blockStructure rows × columns that share a scale, for {@code BLOCK}
  * @param scaleDtype dtype that scales are rounded to, if not the tensor's own
+ * @param zeroPointDtype dtype of zero points; none if symmetric
  * @param observer how the range is found; none for fully dynamic quantization
  */
 public record QuantizationArgs(
@@ -76,10 +77,16 @@ public record QuantizationArgs(
    */
   public QuantizationArgs {
     observerArgs = Collections.unmodifiableMap(new LinkedHashMap<>(observerArgs));
+    if (symmetric) {
+      zeroPointDtype = Optional.empty();
+    }
     if (type == Type.INT ? numBits < 1 || numBits > 8 : numBits != 4 && numBits != 8) {
       throw invalid(
           "num_bits %d can't be used with type %s: legal are 1 to 8 for int, 4 and 8 for float",
           numBits, name(type));
+    }
+    if (!symmetric && type == Type.FLOAT) {
+      throw invalid("symmetric: false can't be used with type float; legal is true");
     }
     boolean grouped = strategy == Strategy.GROUP || strategy == Strategy.TENSOR_GROUP;
     if (grouped && (groupSize.isEmpty() || groupSize.get() <= 0)) {
@@ -118,6 +125,19 @@ public record QuantizationArgs(
     if (actOrder.equals(Optional.of(ActOrder.GROUP)) && !grouped) {
       throw invalid("actorder group can't be used with strategy %s", name(strategy));
     }
+  }
+
+  /** What a code stands for. */
+  public CodeFormat codeFormat() {
+    return type == Type.INT ? CodeFormat.INTEGER : numBits == 8 ? CodeFormat.E4M3 : CodeFormat.E2M1;
+  }
+
+  /** What scales are kept as. */
+  public ScaleFormat scaleFormat() {
+    if (scaleDtype.equals(Optional.of(DType.U8))) {
+      return ScaleFormat.E8M0;
+    }
+    return scaleDtype.equals(Optional.of(DType.F8_E4M3)) ? ScaleFormat.E4M3 : ScaleFormat.NATIVE;
   }
 
   /** Smallest code. Integers use their full range, −128 to 127 with 8 bits. */
@@ -185,6 +205,23 @@ public record QuantizationArgs(
         scaleDtype,
         zeroPointDtype,
         Optional.of(other),
+        observerArgs);
+  }
+
+  /** The same with scales of another dtype. */
+  public QuantizationArgs withScaleDtype(Optional<DType> other) {
+    return new QuantizationArgs(
+        numBits,
+        type,
+        symmetric,
+        strategy,
+        groupSize,
+        blockStructure,
+        dynamic,
+        actOrder,
+        other,
+        zeroPointDtype,
+        observer,
         observerArgs);
   }
 

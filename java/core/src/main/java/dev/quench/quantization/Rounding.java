@@ -2,7 +2,6 @@ package dev.quench.quantization;
 
 import dev.quench.tensor.Bfloat16;
 import dev.quench.tensor.DType;
-import dev.quench.tensor.Float8E4M3;
 
 /**
  * What a value becomes: the one meaning of rounding. Everything is computed in the dtype D of the
@@ -25,29 +24,21 @@ public final class Rounding {
   }
 
   /**
-   * The code of x: an integer, or the bits of an E4M3 value. An integer code of NaN is 0.
+   * The code of x. That of NaN is NaN if there is such a code, else 0.
    *
+   * @param scale that the value is divided by: with a global scale, its quotient by that
    * @param dtype D, of x and scale
    */
   public static byte code(
       float x, float scale, float zeroPoint, QuantizationArgs args, DType dtype) {
     float t = to(dtype, x / scale);
     t = to(dtype, t + zeroPoint);
-    t = Math.clamp(t, args.minCode(), args.maxCode());
-    return switch (args.type()) {
-      case INT -> (byte) Math.rint(t);
-      case FLOAT -> Float8E4M3.fromFloat(t);
-    };
+    return args.codeFormat().fromFloat(Math.clamp(t, args.minCode(), args.maxCode()));
   }
 
   /** The value of a code, {@code (code − zeroPoint) · scale}, rounded to {@code dtype}. */
   public static float value(
       byte code, float scale, float zeroPoint, QuantizationArgs args, DType dtype) {
-    float q =
-        switch (args.type()) {
-          case INT -> code;
-          case FLOAT -> Float8E4M3.toFloat(code);
-        };
-    return to(dtype, to(dtype, q - zeroPoint) * scale);
+    return to(dtype, to(dtype, args.codeFormat().toFloat(code) - zeroPoint) * scale);
   }
 }

@@ -162,6 +162,7 @@ final class ModifierReader {
   private QuantizationScheme withActOrder(
       QuantizationScheme scheme, boolean explicit, Optional<ActOrder> order, String where) {
     QuantizationArgs weights = scheme.weights().orElseThrow();
+    SchemeChecks.requireGptq(weights, where);
     if (weights.actOrder().isEmpty()) {
       return scheme.withWeights(
           weights.withActOrder(explicit ? order : Optional.of(ActOrder.STATIC)));

@@ -7,10 +7,11 @@ package dev.quench.recipe;
  * @param className such as {@code Linear} or {@code LlamaDecoderLayer}
  */
 public record NamedModule(String name, String className) {
-  /** Class of the modules that can be quantized. */
+  /** Class of most modules that can be quantized. */
   public static final String LINEAR = "Linear";
 
-  static final String EMBEDDING = "Embedding";
+  /** Class of the tables that tokens are looked up in, which can be quantized too. */
+  public static final String EMBEDDING = "Embedding";
 
   public static NamedModule linear(String name) {
     return new NamedModule(name, LINEAR);

@@ -7,7 +7,6 @@ import dev.quench.quantization.QuantizationArgs.ActOrder;
 import dev.quench.quantization.QuantizationScheme;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,14 +43,6 @@ public record QuantizationConfig(
   static final String COMPRESSED = "compressed";
 
   private static final JsonMapper MAPPER = JsonMapper.builder().build();
-
-  private static final Set<CompressionFormat> DECODABLE =
-      EnumSet.of(
-          CompressionFormat.DENSE,
-          CompressionFormat.PACK_QUANTIZED,
-          CompressionFormat.INT_QUANTIZED,
-          CompressionFormat.FLOAT_QUANTIZED,
-          CompressionFormat.NAIVE_QUANTIZED);
 
   public QuantizationConfig {
     groups = Collections.unmodifiableMap(new LinkedHashMap<>(groups));
@@ -143,8 +134,12 @@ public record QuantizationConfig(
     }
     groups.forEach(
         (name, group) -> {
-          if (!DECODABLE.contains(group.effectiveFormat())) {
-            obstacles.add("format " + group.effectiveFormat().configName() + " of " + name);
+          CompressionFormat format = group.effectiveFormat();
+          boolean fits =
+              format == CompressionFormat.DENSE
+                  || group.weights().map(SchemeChecks::formats).orElse(List.of()).contains(format);
+          if (!fits) {
+            obstacles.add("format " + format.configName() + " of " + name);
           }
           if (group
               .weights()

@@ -103,12 +103,16 @@ public final class QuantizationConfigReader {
                 .formatted(path, entry.getKey(), NearMatches.hint(entry.getKey(), GROUP_FIELDS)));
       }
     }
-    return new QuantizationScheme(
-        strings(group, "targets", path),
-        args(group, "weights", path),
-        args(group, "input_activations", path),
-        args(group, "output_activations", path),
-        format(group, path).or(() -> global));
+    List<String> targets = strings(group, "targets", path);
+    Optional<QuantizationArgs> weights = args(group, "weights", path);
+    Optional<QuantizationArgs> inputs = args(group, "input_activations", path);
+    Optional<QuantizationArgs> outputs = args(group, "output_activations", path);
+    Optional<CompressionFormat> format = format(group, path).or(() -> global);
+    try {
+      return new QuantizationScheme(targets, weights, inputs, outputs, format);
+    } catch (InvalidInputException e) {
+      throw new InvalidInputException(path + ": " + e.getMessage() + ".", e);
+    }
   }
 
   private List<String> unsupported() {

@@ -1,5 +1,6 @@
 package dev.quench.recipe;
 
+import dev.quench.InvalidInputException;
 import dev.quench.NearMatches;
 import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.QuantizationArgs;
@@ -178,14 +179,15 @@ final class QuantizationFields {
                                             text,
                                             NearMatches.hint(text, CompressionFormat.names()),
                                             String.join(", ", CompressionFormat.names())))));
-    return new Group(
-        new QuantizationScheme(
-            targets,
-            args(group, "weights"),
-            args(group, "input_activations"),
-            args(group, "output_activations"),
-            format),
-        parent.where(name));
+    Optional<QuantizationArgs> weights = args(group, "weights");
+    Optional<QuantizationArgs> inputs = args(group, "input_activations");
+    Optional<QuantizationArgs> outputs = args(group, "output_activations");
+    try {
+      return new Group(
+          new QuantizationScheme(targets, weights, inputs, outputs, format), parent.where(name));
+    } catch (InvalidInputException e) {
+      throw new InvalidInputException(parent.where(name) + ": " + e.getMessage() + ".", e);
+    }
   }
 
   private static Optional<QuantizationArgs> args(RecipeFields group, String field) {

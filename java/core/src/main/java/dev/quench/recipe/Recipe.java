@@ -47,6 +47,9 @@ public record Recipe(List<ModifierSpec> modifiers, String source) {
     String origin = "--scheme " + scheme;
     QuantizationScheme preset = preset(scheme, origin).withTargets(List.of(NamedModule.LINEAR));
     SchemeChecks.requireExecutable(preset, origin);
+    if (method == Method.GPTQ) {
+      SchemeChecks.requireGptq(preset.weights().orElseThrow(), origin);
+    }
     ModifierSpec modifier =
         switch (method) {
           case RTN -> new QuantizationSpec(origin, targets(preset, ignore));

@@ -1,12 +1,16 @@
 package dev.quench.recipe;
 
 import dev.quench.InvalidInputException;
+import dev.quench.quantization.CodeFormat;
 import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.ActOrder;
 import dev.quench.quantization.QuantizationArgs.Dynamic;
 import dev.quench.quantization.QuantizationArgs.Strategy;
 import dev.quench.quantization.QuantizationScheme;
+import dev.quench.quantization.ScaleFormat;
+import dev.quench.quantization.WeightObserver;
+import dev.quench.tensor.DType;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
@@ -16,10 +20,6 @@ import java.util.stream.LongStream;
 
 /** What this version can execute of all that a scheme can say, and what fits a weight. */
 public final class SchemeChecks {
-  /** For weights these are one: a weight is observed once. Behaviour reference §1.7. */
-  private static final Set<String> WEIGHT_OBSERVERS =
-      Set.of("memoryless_minmax", "minmax", "static_minmax");
-
   private static final Set<Strategy> WEIGHT_STRATEGIES =
       EnumSet.of(Strategy.TENSOR, Strategy.CHANNEL, Strategy.GROUP, Strategy.BLOCK);
 
@@ -40,7 +40,7 @@ public final class SchemeChecks {
             inputs -> {
               throw notYet(
                   where + ", input_activations",
-                  "dynamic: %s (scales found by calibration) is"
+                  "dynamic: %s (scales of activations, found by calibration) is"
                       .formatted(inputs.dynamic() == Dynamic.LOCAL ? "local" : "false"));
             });
     if (scheme.outputActivations().isPresent()) {
@@ -48,7 +48,7 @@ public final class SchemeChecks {
     }
     scheme
         .format()
-        .filter(format -> !formats(weights.type()).contains(format))
+        .filter(format -> !formats(weights).contains(format))
         .ifPresent(
             format -> {
               throw new InvalidInputException(
@@ -58,47 +58,65 @@ public final class SchemeChecks {
                           format.configName(),
                           String.join(
                               ", ",
-                              formats(weights.type()).stream()
+                              formats(weights).stream()
                                   .map(CompressionFormat::configName)
                                   .toList())));
             });
   }
 
   private static void requireExecutableWeights(QuantizationArgs weights, String where) {
-    boolean int2To8 = weights.type() == QuantizationArgs.Type.INT && weights.numBits() >= 2;
-    boolean fp8 = weights.type() == QuantizationArgs.Type.FLOAT && weights.numBits() == 8;
-    if (!int2To8 && !fp8) {
-      throw notYet(
-          where,
-          "type %s with num_bits %d is"
-              .formatted(
-                  weights.type() == QuantizationArgs.Type.INT ? "int" : "float",
-                  weights.numBits()));
-    }
-    if (!WEIGHT_STRATEGIES.contains(weights.strategy())) {
-      throw notYet(where, "strategy " + lower(weights.strategy()) + " is");
-    }
-    if (fp8 && !weights.symmetric()) {
-      throw notYet(where, "symmetric: false with type float is");
-    }
-    if (weights.scaleDtype().isPresent()) {
-      throw notYet(where, "scale_dtype is");
-    }
+    requireNumbers(weights, where);
     if (weights.dynamic() != Dynamic.STATIC) {
-      throw notYet(where, "dynamic is");
+      throw new InvalidInputException(
+          where + ": dynamic must be false; only activations can be quantized by the runtime.");
     }
     requireKnownActOrder(weights.actOrder(), where);
-    weights
-        .observer()
-        .filter(observer -> !WEIGHT_OBSERVERS.contains(observer))
-        .ifPresent(
-            observer -> {
-              throw notYet(where, "observer " + observer + " is");
-            });
-    for (String argument : weights.observerArgs().keySet()) {
-      // An average over one observation is that observation.
-      if (!argument.equals("averaging_constant")) {
-        throw notYet(where, "observer_kwargs " + argument + " is");
+    try {
+      WeightObserver.search(weights);
+    } catch (InvalidInputException e) {
+      throw new InvalidInputException(where + ": " + e.getMessage() + ".", e);
+    }
+  }
+
+  /** Checks that codes and scales are a pair that some format has. */
+  private static void requireNumbers(QuantizationArgs weights, String where) {
+    Optional<DType> scales = weights.scaleDtype();
+    switch (weights.scaleFormat()) {
+      case NATIVE -> {
+        if (scales.isPresent()) {
+          throw new InvalidInputException(
+              where
+                  + ": scale_dtype can't be %s; legal are uint8 (MXFP4, MXFP8), float8_e4m3fn (NVFP4) and null, the weight's own dtype."
+                      .formatted(scales.get().name().toLowerCase(Locale.ROOT)));
+        }
+        if (weights.codeFormat() == CodeFormat.E2M1) {
+          throw new InvalidInputException(
+              where
+                  + ": type float with num_bits 4 needs scale_dtype float8_e4m3fn with strategy tensor_group and group_size 16 (NVFP4), or scale_dtype uint8 with strategy group and group_size 32 (MXFP4).");
+        }
+        if (!WEIGHT_STRATEGIES.contains(weights.strategy())) {
+          throw new InvalidInputException(
+              "%s: strategy %s can't be used for these weights; legal are tensor, channel, group and block."
+                  .formatted(where, lower(weights.strategy())));
+        }
+      }
+      case E8M0 -> {
+        if (weights.type() != QuantizationArgs.Type.FLOAT
+            || weights.strategy() != Strategy.GROUP
+            || !weights.groupSize().equals(Optional.of(32))) {
+          throw new InvalidInputException(
+              where
+                  + ": scale_dtype uint8 needs type float, strategy group and group_size 32 (MXFP4, MXFP8).");
+        }
+      }
+      case E4M3 -> {
+        if (weights.codeFormat() != CodeFormat.E2M1
+            || weights.strategy() != Strategy.TENSOR_GROUP
+            || !weights.groupSize().equals(Optional.of(16))) {
+          throw new InvalidInputException(
+              where
+                  + ": scale_dtype float8_e4m3fn needs type float, num_bits 4, strategy tensor_group and group_size 16 (NVFP4).");
+        }
       }
     }
   }
@@ -112,14 +130,35 @@ public final class SchemeChecks {
     }
   }
 
-  /** Formats that can hold weights of that type. */
-  static List<CompressionFormat> formats(QuantizationArgs.Type type) {
-    return type == QuantizationArgs.Type.INT
-        ? List.of(
-            CompressionFormat.PACK_QUANTIZED,
-            CompressionFormat.INT_QUANTIZED,
-            CompressionFormat.NAIVE_QUANTIZED)
-        : List.of(CompressionFormat.FLOAT_QUANTIZED, CompressionFormat.NAIVE_QUANTIZED);
+  /**
+   * @param where names the modifier in the message
+   * @throws InvalidInputException if GPTQ can't round such weights
+   */
+  public static void requireGptq(QuantizationArgs weights, String where) {
+    if (weights.scaleFormat() != ScaleFormat.NATIVE) {
+      throw new InvalidInputException(
+          "%s: GPTQModifier with scale_dtype %s is not supported yet; use QuantizationModifier, which rounds to nearest."
+              .formatted(where, weights.toMap().get("scale_dtype")));
+    }
+  }
+
+  /** Formats that can hold such weights. */
+  static List<CompressionFormat> formats(QuantizationArgs weights) {
+    return switch (weights.scaleFormat()) {
+      case NATIVE ->
+          weights.codeFormat() == CodeFormat.INTEGER
+              ? List.of(
+                  CompressionFormat.PACK_QUANTIZED,
+                  CompressionFormat.INT_QUANTIZED,
+                  CompressionFormat.NAIVE_QUANTIZED)
+              : List.of(CompressionFormat.FLOAT_QUANTIZED, CompressionFormat.NAIVE_QUANTIZED);
+      case E8M0 ->
+          List.of(
+              weights.codeFormat() == CodeFormat.E2M1
+                  ? CompressionFormat.MXFP4_PACK_QUANTIZED
+                  : CompressionFormat.MXFP8_QUANTIZED);
+      case E4M3 -> List.of(CompressionFormat.NVFP4_PACK_QUANTIZED);
+    };
   }
 
   /**
@@ -145,14 +184,16 @@ public final class SchemeChecks {
             .toList();
     throw new InvalidInputException(
         "%s: groups of %d columns don't divide its weight of %d × %d; %s, or add the module to ignore."
-            .formatted(
-                module,
-                groupSize,
-                rows,
-                columns,
-                fitting.isEmpty()
-                    ? "use strategy channel"
-                    : "use group_size " + String.join(" or ", fitting)));
+            .formatted(module, groupSize, rows, columns, advice(weights, fitting)));
+  }
+
+  private static String advice(QuantizationArgs weights, List<String> fitting) {
+    if (weights.scaleFormat() != ScaleFormat.NATIVE) {
+      return "use a scheme whose group_size divides them";
+    }
+    return fitting.isEmpty()
+        ? "use strategy channel"
+        : "use group_size " + String.join(" or ", fitting);
   }
 
   private static InvalidInputException notYet(String where, String what) {

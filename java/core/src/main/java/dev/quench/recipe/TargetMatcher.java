@@ -57,7 +57,7 @@ public final class TargetMatcher {
 
   /**
    * @throws InvalidInputException if a target or an ignore entry selects none of the modules, or a
-   *     target only such that can't be quantized, or an embedding
+   *     target only such that can't be quantized
    */
   void requireUse(List<NamedModule> modules, String where) {
     for (Entry target : targets.keySet()) {
@@ -65,18 +65,15 @@ public final class TargetMatcher {
       if (selected.isEmpty()) {
         throw matchesNothing("target", target, modules, where);
       }
-      for (NamedModule module : selected) {
-        if (module.className().equals(NamedModule.EMBEDDING) && !ignores(module)) {
-          throw new InvalidInputException(
-              "%s: target \"%s\" selects the embedding %s, and embeddings can't be quantized yet; name the linears instead, or add %s to ignore."
-                  .formatted(where, target.text, module.name(), module.name()));
-        }
-      }
       if (selected.stream().noneMatch(TargetMatcher::canBeQuantized)) {
         throw new InvalidInputException(
-            "%s: target \"%s\" selects modules of class %s only, and only %s can be quantized."
+            "%s: target \"%s\" selects modules of class %s only, and only %s and %s can be quantized."
                 .formatted(
-                    where, target.text, selected.getFirst().className(), NamedModule.LINEAR));
+                    where,
+                    target.text,
+                    selected.getFirst().className(),
+                    NamedModule.LINEAR,
+                    NamedModule.EMBEDDING));
       }
     }
     for (Entry entry : ignore) {
@@ -87,7 +84,8 @@ public final class TargetMatcher {
   }
 
   static boolean canBeQuantized(NamedModule module) {
-    return module.className().equals(NamedModule.LINEAR);
+    return module.className().equals(NamedModule.LINEAR)
+        || module.className().equals(NamedModule.EMBEDDING);
   }
 
   private Optional<QuantizationScheme> first(Predicate<Entry> selects) {

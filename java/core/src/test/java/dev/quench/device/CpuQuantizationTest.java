@@ -12,15 +12,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import dev.quench.device.Operand.Kind;
-import dev.quench.quantization.BitPacking;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationArgsReader;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import java.lang.management.ManagementFactory;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,7 +49,8 @@ final class CpuQuantizationTest {
           args("num_bits", 8, "strategy", "tensor"),
           args("num_bits", 5, "symmetric", false, "block_structure", List.of(70, 1111)),
           args("type", "float", "strategy", "channel"),
-          args("type", "float", "block_structure", List.of(64, 128)));
+          args("type", "float", "block_structure", List.of(64, 128)),
+          args("type", "float", "num_bits", 4, "group_size", 32, "scale_dtype", "uint8"));
 
   private static int rows(QuantizationArgs args, int rows) {
     return Math.toIntExact(Math.ceilDiv(rows, args.blockRows(rows)));
@@ -59,12 +61,10 @@ final class CpuQuantizationTest {
   }
 
   private static Operand codes(QuantizationArgs args, int rows, int columns) {
-    if (args.type() == Type.FLOAT) {
-      return output(F8_E4M3, rows, columns);
-    }
-    return args.numBits() == 8
-        ? output(I8, rows, columns)
-        : output(I32, rows, Math.toIntExact(BitPacking.words(columns, args.numBits())));
+    Optional<DType> packed = args.codeFormat().packedDtype().filter(dtype -> args.numBits() < 8);
+    return packed
+        .map(dtype -> output(dtype, rows, Math.ceilDiv(columns * args.numBits(), dtype.bits())))
+        .orElseGet(() -> output(args.codeFormat().dtype(), rows, columns));
   }
 
   @ParameterizedTest
@@ -76,7 +76,8 @@ final class CpuQuantizationTest {
       for (QuantizationArgs args : FORMATS) {
         for (DType dtype : List.of(BF16, F32, F16)) {
           Operand x = floats(dtype, rows, columns, Kind.PLAIN, 1);
-          Operand grid = output(dtype, rows(args, rows), columns(args, columns));
+          Operand grid =
+              output(args.scaleFormat().dtype(dtype), rows(args, rows), columns(args, columns));
           Operand zeroPoint = output(I8, grid.rows(), grid.columns());
           parity.exact(
               dtype + " " + args,
@@ -90,14 +91,40 @@ final class CpuQuantizationTest {
     }
   }
 
+  /** Also groups that pieces cut, and rows that belong to several tasks. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void searchesOfSeveralPiecesAndTasks(int threads) {
+    int rows = 40;
+    int columns = RowWords.ELEMENTS + 131;
+    RangeSearch search = new RangeSearch(6, 20, 1, 2.4, 2);
+    try (Parity parity = new Parity(() -> new CpuDevice(threads))) {
+      for (QuantizationArgs args : FORMATS) {
+        for (DType dtype : List.of(BF16, F32, F16)) {
+          Operand grid = output(dtype, rows(args, rows), columns(args, columns));
+          parity.exact(
+              dtype + " " + args,
+              (d, t) -> d.searchRange(t[0], args, search, t[1], t[2]),
+              floats(dtype, rows, columns, Kind.PLAIN, 1),
+              grid,
+              grid);
+        }
+      }
+    }
+  }
+
   @Test
   void valuesOfRowsOfSeveralPieces() {
     int rows = 3;
     int columns = 2 * RowWords.ELEMENTS + 131;
     try (Parity parity = new Parity(() -> new CpuDevice(1))) {
       for (QuantizationArgs args : FORMATS) {
-        DType codeDtype = args.type() == Type.INT ? I8 : F8_E4M3;
-        Operand scale = floats(BF16, rows(args, rows), columns(args, columns), Kind.PLAIN, 2);
+        DType codeDtype = args.codeFormat().dtype();
+        DType scaleDtype = args.scaleFormat().dtype(BF16);
+        Operand scale =
+            scaleDtype == BF16
+                ? floats(BF16, rows(args, rows), columns(args, columns), Kind.PLAIN, 2)
+                : Operand.bytes(scaleDtype, rows(args, rows), columns(args, columns), 2);
         parity.exact(
             "" + args,
             (d, t) -> d.dequantize(t[0], t[1], t[2], args, t[3]),

@@ -1,6 +1,7 @@
 package dev.quench.device;
 
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.util.OptionalLong;
@@ -112,27 +113,53 @@ abstract class DelegatingDevice implements Device {
   }
 
   @Override
+  public void searchRange(
+      Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
+    device.searchRange(x, args, search, min, max);
+  }
+
+  @Override
   public void quantizationParameters(
-      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
-    device.quantizationParameters(min, max, args, scale, zeroPoint);
+      Tensor min,
+      Tensor max,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint) {
+    device.quantizationParameters(min, max, args, globalScale, scale, zeroPoint);
   }
 
   @Override
   public void quantize(
-      Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
-    device.quantize(x, scale, zeroPoint, args, codes);
+      Tensor x,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor codes) {
+    device.quantize(x, scale, zeroPoint, args, globalScale, codes);
   }
 
   @Override
   public void quantizeToNearest(
-      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
-    device.quantizeToNearest(x, args, scale, zeroPoint, codes);
+      Tensor x,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint,
+      Tensor codes) {
+    device.quantizeToNearest(x, args, globalScale, scale, zeroPoint, codes);
   }
 
   @Override
   public void dequantize(
-      Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
-    device.dequantize(codes, scale, zeroPoint, args, x);
+      Tensor codes,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor x) {
+    device.dequantize(codes, scale, zeroPoint, args, globalScale, x);
   }
 
   @Override

@@ -7,9 +7,14 @@ import static dev.quench.device.Matrices.upper;
 import static dev.quench.device.Operand.floats;
 import static dev.quench.device.Operand.ints;
 import static dev.quench.device.Operand.output;
+import static dev.quench.device.QuantizationCases.MXFP4;
+import static dev.quench.device.QuantizationCases.NVFP4;
 import static dev.quench.device.QuantizationCases.args;
 import static dev.quench.device.QuantizationCases.codeDtype;
 import static dev.quench.device.QuantizationCases.describe;
+import static dev.quench.device.QuantizationCases.globalScale;
+import static dev.quench.device.QuantizationCases.gridColumns;
+import static dev.quench.device.QuantizationCases.gridRows;
 import static dev.quench.device.QuantizationCases.zeroPoints;
 import static dev.quench.tensor.DType.BF16;
 import static dev.quench.tensor.DType.F16;
@@ -17,11 +22,14 @@ import static dev.quench.tensor.DType.F32;
 import static dev.quench.tensor.DType.F8_E4M3;
 import static dev.quench.tensor.DType.I32;
 import static dev.quench.tensor.DType.I8;
+import static dev.quench.tensor.DType.U8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.quench.device.Operand.Kind;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Strategy;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
@@ -32,6 +40,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -50,7 +59,15 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 abstract class DeviceParityTest {
-  record Subject(String name, Supplier<Device> open) {
+  /**
+   * @param supports whether the device has the quantizing operations of a format
+   */
+  record Subject(String name, Supplier<Device> open, Predicate<QuantizationArgs> supports) {
+    /** One that has all. */
+    Subject(String name, Supplier<Device> open) {
+      this(name, open, args -> true);
+    }
+
     @Override
     public String toString() {
       return name;
@@ -510,7 +527,7 @@ abstract class DeviceParityTest {
   // ---- quantization
 
   /** All widths, both symmetries, all strategies, both types. */
-  private static List<QuantizationArgs> formats() {
+  private static List<QuantizationArgs> formats(Subject subject) {
     List<QuantizationArgs> formats = new ArrayList<>();
     for (boolean symmetric : new boolean[] {true, false}) {
       for (int bits = 1; bits <= 8; bits++) {
@@ -524,6 +541,10 @@ abstract class DeviceParityTest {
     formats.add(args("type", "float", "strategy", "channel"));
     formats.add(args("type", "float", "strategy", "tensor"));
     formats.add(args("type", "float", "block_structure", List.of(5, 33)));
+    formats.add(NVFP4);
+    formats.add(MXFP4);
+    formats.add(args("type", "float", "group_size", 32, "scale_dtype", "uint8"));
+    formats.removeIf(subject.supports.negate());
     return formats;
   }
 
@@ -565,12 +586,45 @@ abstract class DeviceParityTest {
     }
   }
 
+  /** Ends early, never, and where it isn't the first range that is the widest. */
+  private static final List<RangeSearch> SEARCHES =
+      List.of(
+          new RangeSearch(20, 100, 1, 2.4, 5),
+          new RangeSearch(12, 20, 1, 2, 2),
+          new RangeSearch(70, 100, 1.8f, 3, 1000));
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void searchRange(Subject subject) {
+    assumeTrue(subject.supports.test(NVFP4), "searches come with these formats");
+    try (Parity parity = new Parity(subject.open)) {
+      for (QuantizationArgs args : formats(subject)) {
+        if (!representative(args)) {
+          continue;
+        }
+        RangeSearch search = SEARCHES.get(args.numBits() % SEARCHES.size());
+        for (DType dtype : FLOATS) {
+          for (int[] shape : SMALL_SHAPES) {
+            for (Kind kind : Kind.values()) {
+              parity.exact(
+                  describe(args, kind, search),
+                  (d, t) -> d.searchRange(t[0], args, search, t[1], t[2]),
+                  floats(dtype, shape[0], shape[1], kind, 1),
+                  output(dtype, gridRows(args, shape), gridColumns(args, shape)),
+                  output(dtype, gridRows(args, shape), gridColumns(args, shape)));
+            }
+          }
+        }
+      }
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("devices")
   void quantizationParameters(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
-      for (QuantizationArgs args : formats()) {
-        if (args.strategy() != Strategy.GROUP) {
+      for (QuantizationArgs args : formats(subject)) {
+        if (args.groupSize().isEmpty()) {
           continue; // the grid is given
         }
         forCases(
@@ -581,7 +635,8 @@ abstract class DeviceParityTest {
               int columns = shape[1];
               parity.exact(
                   describe(args, kind),
-                  (d, t) -> d.quantizationParameters(t[0], t[1], args, t[2], t[3]),
+                  (d, t) ->
+                      d.quantizationParameters(t[0], t[1], args, globalScale(args), t[2], t[3]),
                   floats(
                       dtype,
                       shape[0],
@@ -592,7 +647,7 @@ abstract class DeviceParityTest {
                       shape[0],
                       columns,
                       i -> Math.max(others.get(i / columns, i % columns), 0)),
-                  output(dtype, shape[0], columns),
+                  output(args.scaleFormat().dtype(dtype), shape[0], columns),
                   output(I8, shape[0], columns));
             });
       }
@@ -603,7 +658,7 @@ abstract class DeviceParityTest {
   @MethodSource("devices")
   void quantize(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
-      for (QuantizationArgs args : formats()) {
+      for (QuantizationArgs args : formats(subject)) {
         forCases(
             representative(args),
             (dtype, shape, kind) -> QuantizationCases.quantize(parity, args, dtype, shape, kind));
@@ -615,7 +670,7 @@ abstract class DeviceParityTest {
   @MethodSource("devices")
   void quantizeToNearest(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
-      for (QuantizationArgs args : formats()) {
+      for (QuantizationArgs args : formats(subject)) {
         forCases(
             representative(args),
             (dtype, shape, kind) ->
@@ -628,7 +683,7 @@ abstract class DeviceParityTest {
   @MethodSource("devices")
   void dequantize(Subject subject) {
     try (Parity parity = new Parity(subject.open)) {
-      for (QuantizationArgs args : formats()) {
+      for (QuantizationArgs args : formats(subject)) {
         forCases(
             representative(args),
             (dtype, shape, kind) -> QuantizationCases.dequantize(parity, args, dtype, shape, kind));
@@ -644,8 +699,23 @@ abstract class DeviceParityTest {
         for (int bits = 1; bits <= 8; bits++) {
           QuantizationCases.pack(parity, bits, shape);
         }
+        if (subject.supports.test(NVFP4)) {
+          parity.exact(
+              "E2M1",
+              (d, t) -> d.pack(t[0], 4, t[1]),
+              e2m1Codes(shape[0], shape[1]),
+              output(U8, shape[0], Math.ceilDiv(shape[1], 2)));
+        }
       }
     }
+  }
+
+  private static Operand e2m1Codes(int rows, int columns) {
+    byte[] codes = Operand.bytes(I8, rows, columns, 9).content().clone();
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] &= 0xF;
+    }
+    return new Operand(I8, rows, columns, codes, false);
   }
 
   @ParameterizedTest
@@ -655,6 +725,13 @@ abstract class DeviceParityTest {
       for (int[] shape : SHAPES) {
         for (int bits = 1; bits <= 8; bits++) {
           QuantizationCases.unpack(parity, bits, shape);
+        }
+        if (subject.supports.test(NVFP4)) {
+          parity.exact(
+              "E2M1",
+              (d, t) -> d.unpack(t[0], 4, t[1]),
+              Operand.bytes(U8, shape[0], Math.ceilDiv(shape[1], 2), 4),
+              output(I8, shape[0], shape[1]));
         }
       }
     }
@@ -671,9 +748,13 @@ abstract class DeviceParityTest {
             args("num_bits", 4, "group_size", 32),
             args("num_bits", 3, "group_size", 32, "symmetric", false),
             args("num_bits", 8, "group_size", 32, "symmetric", false),
-            args("type", "float", "strategy", "channel"));
+            args("type", "float", "strategy", "channel"),
+            NVFP4);
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats) {
+        if (!subject.supports.test(args)) {
+          continue;
+        }
         for (DType roundTo : FLOATS) {
           for (int[] shape : new int[][] {{1, 1}, {7, 33}, {32, 7}, {33, 64}}) {
             for (Kind kind : Kind.values()) {

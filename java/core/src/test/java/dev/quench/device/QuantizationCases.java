@@ -11,14 +11,16 @@ import static dev.quench.tensor.DType.I8;
 
 import dev.quench.device.Operand.Kind;
 import dev.quench.quantization.BitPacking;
+import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.quantization.QuantizationArgsReader;
+import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
@@ -26,6 +28,17 @@ import java.util.SplittableRandom;
  */
 final class QuantizationCases {
   private static final List<DType> FLOATS = List.of(F32, BF16, F16);
+
+  static final QuantizationArgs NVFP4 =
+      args(
+          "type", "float",
+          "num_bits", 4,
+          "strategy", "tensor_group",
+          "group_size", 16,
+          "scale_dtype", "float8_e4m3fn");
+
+  static final QuantizationArgs MXFP4 =
+      args("type", "float", "num_bits", 4, "group_size", 32, "scale_dtype", "uint8");
 
   private QuantizationCases() {}
 
@@ -47,20 +60,29 @@ final class QuantizationCases {
             Arrays.toString(more));
   }
 
-  private static int gridRows(QuantizationArgs args, int[] shape) {
+  static int gridRows(QuantizationArgs args, int[] shape) {
     return Math.toIntExact(Math.ceilDiv((long) shape[0], args.blockRows(shape[0])));
   }
 
-  private static int gridColumns(QuantizationArgs args, int[] shape) {
+  static int gridColumns(QuantizationArgs args, int[] shape) {
     return Math.toIntExact(Math.ceilDiv((long) shape[1], args.blockColumns(shape[1])));
   }
 
   static DType codeDtype(QuantizationArgs args) {
-    return args.type() == Type.INT ? I8 : F8_E4M3;
+    return args.codeFormat().dtype();
   }
 
-  private static Operand packedOutput(QuantizationArgs args, int[] shape) {
-    return output(I32, shape[0], Math.toIntExact(BitPacking.words(shape[1], args.numBits())));
+  /** One that weights have, rounded to bfloat16. */
+  static float globalScale(QuantizationArgs args) {
+    return args.scaleFormat() == ScaleFormat.E4M3 ? 1704 : GlobalScale.NONE;
+  }
+
+  private static Optional<Operand> packedOutput(QuantizationArgs args, int[] shape) {
+    return args.codeFormat()
+        .packedDtype()
+        .map(
+            dtype ->
+                output(dtype, shape[0], Math.ceilDiv(shape[1] * args.numBits(), dtype.bits())));
   }
 
   /** Random zero points, or codes, of the format. */
@@ -74,8 +96,24 @@ final class QuantizationCases {
   }
 
   /** Powers of two, so that ties stay ties; the scales of common weights; anything. */
-  private static List<Operand> scales(DType dtype, int rows, int columns, Kind kind) {
+  private static List<Operand> scales(
+      QuantizationArgs args, DType values, int rows, int columns, Kind kind) {
     SplittableRandom random = new SplittableRandom(7);
+    DType dtype = args.scaleFormat().dtype(values);
+    boolean anything = kind == Kind.BITS || kind == Kind.MIXED;
+    if (dtype == DType.F8_E8M0) {
+      return List.of(
+          anything
+              ? Operand.bytes(dtype, rows, columns, 7)
+              : floats(dtype, rows, columns, i -> Math.scalb(1.0, -random.nextInt(0, 9))));
+    }
+    if (dtype == F8_E4M3) {
+      // With the global scale of a tensor whose largest element is 2688 / 1704.
+      return List.of(
+          anything
+              ? Operand.bytes(dtype, rows, columns, 7)
+              : floats(dtype, rows, columns, i -> random.nextDouble(4, 448)));
+    }
     return switch (kind) {
       case TIES ->
           List.of(floats(dtype, rows, columns, i -> Math.scalb(1.0, -random.nextInt(0, 9))));
@@ -119,8 +157,9 @@ final class QuantizationCases {
         args.symmetric()
             ? new Operand(I8, rows, columns, new byte[rows * columns], false)
             : zeroPoints(args, rows, columns);
-    for (Operand scales : scales(dtype, rows, columns, kind)) {
-      Parity.Operation operation = (d, t) -> d.quantize(t[0], t[1], t[2], args, t[3]);
+    for (Operand scales : scales(args, dtype, rows, columns, kind)) {
+      Parity.Operation operation =
+          (d, t) -> d.quantize(t[0], t[1], t[2], args, globalScale(args), t[3]);
       parity.exact(
           describe(args, kind),
           operation,
@@ -128,24 +167,23 @@ final class QuantizationCases {
           scales,
           zeroPoints,
           output(codeDtype(args), shape[0], shape[1]));
-      if (args.type() == Type.INT && kind != Kind.ZEROS) {
-        parity.exact(
-            describe(args, kind, "packed"),
-            operation,
-            x,
-            scales,
-            zeroPoints,
-            packedOutput(args, shape));
-      }
+      packedOutput(args, shape)
+          .filter(packed -> kind != Kind.ZEROS)
+          .ifPresent(
+              packed ->
+                  parity.exact(
+                      describe(args, kind, "packed"), operation, x, scales, zeroPoints, packed));
     }
   }
 
   static void quantizeToNearest(
       Parity parity, QuantizationArgs args, DType dtype, int[] shape, Kind kind) {
     Operand x = floats(dtype, shape[0], shape[1], kind, 1);
-    Operand scales = output(dtype, gridRows(args, shape), gridColumns(args, shape));
+    Operand scales =
+        output(args.scaleFormat().dtype(dtype), gridRows(args, shape), gridColumns(args, shape));
     Operand zeroPoints = output(I8, gridRows(args, shape), gridColumns(args, shape));
-    Parity.Operation operation = (d, t) -> d.quantizeToNearest(t[0], args, t[1], t[2], t[3]);
+    Parity.Operation operation =
+        (d, t) -> d.quantizeToNearest(t[0], args, globalScale(args), t[1], t[2], t[3]);
     parity.exact(
         describe(args, kind),
         operation,
@@ -153,27 +191,27 @@ final class QuantizationCases {
         scales,
         zeroPoints,
         output(codeDtype(args), shape[0], shape[1]));
-    if (args.type() == Type.INT && kind != Kind.ZEROS) {
-      parity.exact(
-          describe(args, kind, "packed"),
-          operation,
-          x,
-          scales,
-          zeroPoints,
-          packedOutput(args, shape));
-    }
+    packedOutput(args, shape)
+        .filter(packed -> kind != Kind.ZEROS)
+        .ifPresent(
+            packed ->
+                parity.exact(
+                    describe(args, kind, "packed"), operation, x, scales, zeroPoints, packed));
   }
 
   static void dequantize(
       Parity parity, QuantizationArgs args, DType dtype, int[] shape, Kind kind) {
     int rows = gridRows(args, shape);
     int columns = gridColumns(args, shape);
-    DType scaleDtype = FLOATS.get((shape[1] + dtype.bits()) % FLOATS.size());
+    DType scaleDtype =
+        args.scaleFormat().dtype(FLOATS.get((shape[1] + dtype.bits()) % FLOATS.size()));
     parity.exact(
         describe(args, kind, scaleDtype),
-        (d, t) -> d.dequantize(t[0], t[1], t[2], args, t[3]),
+        (d, t) -> d.dequantize(t[0], t[1], t[2], args, globalScale(args), t[3]),
         Operand.bytes(codeDtype(args), shape[0], shape[1], 1),
-        floats(scaleDtype, rows, columns, kind, 2),
+        scaleDtype.bits() == 8
+            ? Operand.bytes(scaleDtype, rows, columns, 2)
+            : floats(scaleDtype, rows, columns, kind, 2),
         zeroPoints(args, rows, columns),
         output(dtype, shape[0], shape[1]));
   }

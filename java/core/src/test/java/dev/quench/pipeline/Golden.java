@@ -33,11 +33,16 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * What llm-compressor 0.14 (compressed-tensors 0.19, transformers 5.17) made of a Llama of two
- * layers with random, heavy-tailed weights: for each recipe its config.json, and name, dtype, shape
- * and SHA-256 of every tensor.
+ * layers with random, heavy-tailed weights, and of a Qwen3-MoE of two layers, the second with four
+ * experts: for each recipe its config.json, and name, dtype, shape and SHA-256 of every tensor.
  */
 final class Golden {
   static final Path BASE = resource("/golden/llama/base");
+
+  /** The folder of a recipe of the Qwen3-MoE; {@code base} has the original. */
+  static Path moe(String name) {
+    return resource("/golden/qwen3moe/" + name);
+  }
 
   private static final JsonMapper MAPPER = JsonMapper.builder().build();
 
@@ -87,8 +92,12 @@ final class Golden {
   }
 
   static CompressRequest request(Recipe recipe, Path output) {
+    return request(BASE, recipe, output);
+  }
+
+  static CompressRequest request(Path model, Recipe recipe, Path output) {
     return new CompressRequest(
-        BASE,
+        model,
         output,
         recipe,
         Optional.of(calibration()),
@@ -143,8 +152,13 @@ final class Golden {
 
   /** Of every tensor of what llm-compressor made. */
   static SortedMap<String, Digest> expected(String name) {
+    return expected(resource("/golden/llama/" + name));
+  }
+
+  /** Of every tensor of what is in a folder of digests. */
+  static SortedMap<String, Digest> expected(Path folder) {
     SortedMap<String, Digest> digests = new TreeMap<>();
-    text(resource("/golden/llama/" + name + "/tensors.tsv"))
+    text(folder.resolve("tensors.tsv"))
         .lines()
         .map(line -> line.split("\t", -1))
         .forEach(cells -> digests.put(cells[0], new Digest(cells[1], cells[2], cells[3])));

@@ -42,6 +42,12 @@ class QuantizationConfigTest {
         "rtn-fp8-block",
         "rtn-fp8-dynamic",
         "rtn-fp8-weight-only-tensor",
+        "rtn-mxfp4",
+        "rtn-mxfp4a16",
+        "rtn-mxfp8",
+        "rtn-mxfp8a16",
+        "rtn-nvfp4a16",
+        "rtn-w4a4",
         "gptq-fp8-block",
         "gptq-fp8-dynamic",
         "gptq-w4a16",
@@ -143,7 +149,15 @@ class QuantizationConfigTest {
     assertThat(mixed.matcher("config.json").match(NamedModule.linear("model.layers.0.mlp.up_proj")))
         .map(QuantizationScheme::effectiveFormat)
         .contains(CompressionFormat.NVFP4_PACK_QUANTIZED);
-    assertThatThrownBy(() -> mixed.requireDecodable("some/config.json"))
+    mixed.requireDecodable("config.json");
+    QuantizationConfig impossible =
+        read(
+            """
+            {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized",
+             "config_groups": {"group_1": {"targets": ["Linear"], "weights": {"num_bits": 8}}}}
+            """,
+            "some/config.json");
+    assertThatThrownBy(() -> impossible.requireDecodable("some/config.json"))
         .isInstanceOf(InvalidInputException.class)
         .hasMessage(
             "some/config.json: this version of Quench can't decode weights with format nvfp4-pack-quantized of group_1.");

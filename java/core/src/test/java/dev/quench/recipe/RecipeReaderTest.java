@@ -7,6 +7,7 @@ import dev.quench.InvalidInputException;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.ActOrder;
 import dev.quench.quantization.QuantizationScheme;
+import dev.quench.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -172,19 +173,45 @@ class RecipeReaderTest {
           scheme: W8A8/  output_observer: minmax                      | 3 | output_observer of QuantizationModifier is not supported yet
           scheme: W8A8/  observer: {input: minmax}                    | 3 | input of QuantizationModifier observer is not supported yet
           scheme: W8A8/  observer: {weight: minmax}                   | 3 | has no field "weight". Did you mean weights
-          scheme: W8A8/  observer: {weights: mse}                     | 2 | observer mse is not supported yet
-          scheme: W8A8/  weight_observer: imatrix_mse                 | 2 | observer imatrix_mse is not supported yet
+          scheme: W8A8/  observer: {weights: mean}                    | 2 | there is no observer "mean". Did you mean
+          scheme: W8A8/  weight_observer: imatrix_mse                 | 2 | observer imatrix_mse weighs errors by activations, which is not supported yet
           scheme: W8A8/  weight_observer: minmax/  observer: {weights: minmax} | 4 | can't stand beside weight_observer
-          scheme: NVFP4A16                                            | 2 | type float with num_bits 4 is not supported yet
-          scheme: MXFP8A16                                            | 2 | scale_dtype is not supported yet
-          scheme: FP8                                                 | 2 | input_activations: dynamic: false
+          scheme: NVFP4                                               | 2 | input_activations: dynamic: local (scales of activations, found by calibration) is not supported yet
+          scheme: FP8                                                 | 2 | input_activations: dynamic: false (scales of activations, found by calibration) is not supported yet
           config_groups: {a: {targets: Linear}}                       | 2 | a scheme without weights is not supported yet
-          config_groups: {a: {targets: Linear, weights: {num_bits: 1}}} | 2 | type int with num_bits 1 is not supported yet
-          config_groups: {a: {targets: Linear, weights: {type: float, symmetric: false}}} | 2 | symmetric: false with type float is not supported yet
-          config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: tensor_group, group_size: 32}}} | 2 | strategy tensor_group is not supported yet
-          config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: tensor, dynamic: true}}} | 2 | dynamic is not supported yet
+          config_groups: {a: {targets: Linear, weights: {num_bits: 9}}} | 2 | num_bits 9 can't be used with type int: legal are 1 to 8 for int, 4 and 8 for float
+          config_groups: {a: {targets: Linear, weights: {num_bits: 6, type: float}}} | 2 | num_bits 6 can't be used with type float
+          config_groups: {a: {targets: Linear, weights: {type: float, symmetric: false}}} | 2 | symmetric: false can't be used with type float
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, type: float}}} | 2 | type float with num_bits 4 needs scale_dtype float8_e4m3fn
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, type: float, group_size: 16, scale_dtype: float8_e4m3fn}}} | 2 | scale_dtype float8_e4m3fn needs type float, num_bits 4, strategy tensor_group and group_size 16
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, group_size: 32, scale_dtype: uint8}}} | 2 | scale_dtype uint8 needs type float, strategy group and group_size 32
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, scale_dtype: float32}}} | 2 | scale_dtype can't be f32
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, scale_dtype: float4}}} | 2 | scale_dtype must be one of float8_e4m3fn, uint8
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: tensor_group, group_size: 32}}} | 2 | strategy tensor_group can't be used for these weights; legal are tensor, channel, group and block
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: tensor, dynamic: true}}} | 2 | dynamic must be false
+          config_groups: {a: {targets: Linear, weights: {strategy: token}}} | 2 | strategy token needs dynamic: true
+          config_groups: {a: {targets: Linear, weights: {strategy: group}}} | 2 | strategy group needs a positive group_size
+          config_groups: {a: {targets: Linear, weights: {strategy: block}}} | 2 | strategy block needs a block_structure
+          config_groups: {a: {targets: Linear, weights: {strategy: channel, block_structure: [8, 8]}}} | 2 | block_structure needs strategy block, not channel
+          config_groups: {a: {targets: Linear, weights: {strategy: block, block_structure: [8]}}} | 2 | block_structure must be two numbers
+          config_groups: {a: {targets: Linear, weights: {strategy: rows}}} | 2 | strategy must be one of tensor, channel, group, tensor_group, block, token, attn_head, found rows
+          config_groups: {a: {targets: Linear, weights: {group_size: 0}}} | 2 | group_size must be a positive number, or -1 for channel
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {strategy: channel}}} | 2 | strategy channel is for weights; legal are token
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {strategy: channel, dynamic: true}}} | 2 | dynamic: true can't be used with strategy channel
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {strategy: token, dynamic: local}}} | 2 | dynamic: local can only be used with strategy tensor_group
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {strategy: token, dynamic: maybe}}} | 2 | dynamic must be true, false or local
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {strategy: token, dynamic: true, actorder: static}}} | 2 | actorder is an order of a weight's columns
+          config_groups: {a: {targets: Linear, weights: {}, format: mixed-precision}} | 2 | format mixed-precision is that of a checkpoint
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: channel, actorder: group}}} | 2 | actorder group can't be used with strategy channel
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4}, format: dense}} | 2 | format dense can't hold these weights; legal are pack-quantized, int-quantized, naive-quantized
           config_groups: {a: {targets: Linear, weights: {num_bits: 4, group_size: 32, actorder: group}}} | 2 | write 'static' or 'weight'
-          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer_kwargs: {norm: 2.0}}}} | 2 | observer_kwargs norm is not supported yet
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer_kwargs: {norm: 2.0}}}} | 2 | observer memoryless_minmax has no argument "norm" in observer_kwargs. Did you mean averaging_constant? Legal are averaging_constant
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {nrm: 2.0}}}} | 2 | observer mse has no argument "nrm" in observer_kwargs. Did you mean norm
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {norm: 0}}}} | 2 | norm must be a number above 0, found 0
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {maxshrink: 1.5}}}} | 2 | maxshrink must be a number above 0 and at most 1, found 1.5
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {grid: 4}}}} | 2 | maxshrink 0.2 of grid 4 is less than one step
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer: mse, observer_kwargs: {patience: many}}}} | 2 | patience must be a positive whole number, found many
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, observer_kwargs: {averaging_constant: 2}}}} | 2 | averaging_constant must be a number from 0 to 1, found 2
           config_groups: {a: {targets: Linear, weights: {num_bits: 4}, output_activations: {num_bits: 8}}} | 2 | output_activations is not supported yet
           config_groups: {a: {targets: Linear, weights: {num_bits: 4}, format: float-quantized}} | 2 | format float-quantized can't hold these weights; legal are pack-quantized
           config_groups: {a: {targets: Linear, weights: {num_bits: 4}, format: packed}} | 2 | format of QuantizationModifier config_groups a "packed" doesn't exist
@@ -210,6 +237,14 @@ class RecipeReaderTest {
         "{type: float, strategy: channel, observer: minmax, observer_kwargs: {averaging_constant: 0.01}}",
         "{type: float, strategy: group, group_size: 64}",
         "{type: float, strategy: block, block_structure: [128, 128]}",
+        "{num_bits: 1, group_size: 128}",
+        "{num_bits: 4, group_size: 128, observer: mse, observer_kwargs: {norm: 2, grid: 50, maxshrink: 0.5, patience: 3, expand: 1.1, chunk_size: 5, averaging_constant: 0.1}}",
+        "{num_bits: 4, group_size: 128, observer: memoryless_mse}",
+        "{num_bits: 4, group_size: 128, observer: nvfp4_expanded_mse}",
+        "{num_bits: 4, group_size: -1}",
+        "{num_bits: 4, type: float, group_size: 32, scale_dtype: torch.uint8}",
+        "{num_bits: 8, type: float, group_size: 32, scale_dtype: uint8, zp_dtype: uint8}",
+        "{num_bits: 4, type: float, strategy: tensor_group, group_size: 16, scale_dtype: float8_e4m3fn, zp_dtype: float8_e4m3fn}",
       })
   void acceptsWhatCanBeExecuted(String weights) {
     String recipe =
@@ -217,6 +252,26 @@ class RecipeReaderTest {
             .formatted(weights);
 
     assertThat(parse(recipe).modifiers()).hasSize(1);
+  }
+
+  @Test
+  void symmetricZeroPointsHaveNoDtype() {
+    String weights = "{num_bits: 4, zp_dtype: int8, symmetric: %s}";
+    String recipe =
+        "QuantizationModifier: {config_groups: {a: {targets: [Linear], weights: " + weights + "}}}";
+
+    assertThat(only(recipe.formatted(true)).zeroPointDtype()).isEmpty();
+    assertThat(only(recipe.formatted(false)).zeroPointDtype()).contains(DType.I8);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"NVFP4A16", "MXFP4", "MXFP8A16"})
+  void gptqDoesNotRoundToMicroscalingFormatsYet(String scheme) {
+    assertThatThrownBy(() -> parse("GPTQModifier: {scheme: %s}".formatted(scheme)))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageStartingWith("recipe.yaml, line 1")
+        .hasMessageContaining("GPTQModifier with scale_dtype")
+        .hasMessageContaining("not supported yet; use QuantizationModifier");
   }
 
   @Test

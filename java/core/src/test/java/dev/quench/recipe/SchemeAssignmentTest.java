@@ -70,9 +70,7 @@ class SchemeAssignmentTest {
           targets: ['re:self_attn']                          | target "re:self_attn" matches no module of the model. There are modules such as model.layers.0.self_attn
           ignore: [lm_heads]                                 | ignore entry "lm_heads" matches no module of the model. Did you mean lm_head
           ignore: ['re:.*mlp.gate$']                         | ignore entry "re:.*mlp.gate$" matches no module of the model.
-          targets: [LlamaMLP]                                | target "LlamaMLP" selects modules of class LlamaMLP only, and only Linear can be quantized
-          targets: [Embedding]                               | target "Embedding" selects the embedding model.embed_tokens, and embeddings can't be quantized yet
-          targets: ['re:.*']                                 | target "re:.*" selects the embedding model.embed_tokens
+          targets: [LlamaMLP]                                | target "LlamaMLP" selects modules of class LlamaMLP only, and only Linear and Embedding can be quantized
           targets: [lm_head], ignore: [lm_head]              | selects no module: its ignore list takes all
           targets: ['re:(']                                  | "re:(" isn't a regular expression
           """)
@@ -84,12 +82,19 @@ class SchemeAssignmentTest {
         .hasMessageContaining(message);
   }
 
-  @Test
-  void anEmbeddingThatIsIgnoredMayBeSelected() {
-    assertThat(
-            assign("QuantizationModifier: {scheme: W4A16, targets: ['re:.*'], ignore: [Embedding]}")
-                .assigned())
-        .hasSize(15);
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          targets: ['re:.*'], ignore: [Embedding] | 15
+          targets: ['re:.*']                      | 16
+          targets: [Embedding]                    | 1
+          targets: [model.embed_tokens, lm_head]  | 2
+          """)
+  void embeddingsCanBeSelectedByClassNameAndPattern(String fields, int modules) {
+    assertThat(assign("QuantizationModifier: {scheme: W4A16, %s}".formatted(fields)).assigned())
+        .hasSize(modules);
   }
 
   @Test

@@ -22,7 +22,8 @@ class SchemeChecksTest {
     "W4A16, 576, use group_size 64 or 32 or 16",
     "W4A16, 160, use group_size 32 or 16",
     "W4A16, 100, use strategy channel",
-    "MXFP4A16, 48, use group_size 16",
+    "MXFP4A16, 48, use a scheme whose group_size divides them",
+    "NVFP4A16, 40, use a scheme whose group_size divides them",
   })
   void saysWhatWouldFit(String scheme, long columns, String advice) {
     assertThatThrownBy(

@@ -1,10 +1,14 @@
 package dev.quench.cuda;
 
+import dev.quench.InvalidInputException;
 import dev.quench.device.Activation;
 import dev.quench.device.AttentionSpec;
 import dev.quench.device.Device;
 import dev.quench.device.Tensor;
+import dev.quench.quantization.CodeFormat;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
+import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.util.ArrayList;
@@ -232,27 +236,72 @@ public final class CudaDevice implements Device {
   }
 
   @Override
+  public void searchRange(
+      Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
+    throw new InvalidInputException(
+        "observers that search for ranges, such as mse, aren't on CUDA yet; use --device cpu.");
+  }
+
+  @Override
   public void quantizationParameters(
-      Tensor min, Tensor max, QuantizationArgs args, Tensor scale, Tensor zeroPoint) {
+      Tensor min,
+      Tensor max,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint) {
+    requireFormat(args);
     quantization.quantizationParameters(min, max, args, scale, zeroPoint);
   }
 
   @Override
   public void quantize(
-      Tensor x, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor codes) {
+      Tensor x,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor codes) {
+    requireFormat(args);
     quantization.quantize(x, scale, zeroPoint, args, codes);
   }
 
   @Override
   public void quantizeToNearest(
-      Tensor x, QuantizationArgs args, Tensor scale, Tensor zeroPoint, Tensor codes) {
+      Tensor x,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor scale,
+      Tensor zeroPoint,
+      Tensor codes) {
+    requireFormat(args);
     quantization.quantizeToNearest(x, args, scale, zeroPoint, codes);
   }
 
   @Override
   public void dequantize(
-      Tensor codes, Tensor scale, Tensor zeroPoint, QuantizationArgs args, Tensor x) {
+      Tensor codes,
+      Tensor scale,
+      Tensor zeroPoint,
+      QuantizationArgs args,
+      float globalScale,
+      Tensor x) {
+    requireFormat(args);
     quantization.dequantize(codes, scale, zeroPoint, args, x);
+  }
+
+  /**
+   * Whether there are kernels for a format: FP4, and scales that aren't plain floats, have none.
+   */
+  public static boolean supports(QuantizationArgs args) {
+    return args.scaleFormat() == ScaleFormat.NATIVE && args.codeFormat() != CodeFormat.E2M1;
+  }
+
+  private static void requireFormat(QuantizationArgs args) {
+    if (!supports(args)) {
+      throw new InvalidInputException(
+          "FP4 and microscaling formats aren't on CUDA yet; use --device cpu.");
+    }
   }
 
   @Override
@@ -277,6 +326,7 @@ public final class CudaDevice implements Device {
       Tensor codes,
       Tensor error,
       Tensor loss) {
+    requireFormat(args);
     solver.gptqBlock(w, u, scale, zeroPoint, group, args, roundTo, codes, error, loss);
   }
 

@@ -1,5 +1,6 @@
 package dev.quench.device;
 
+import dev.quench.cuda.CudaDevice;
 import dev.quench.cuda.CudaTests;
 import java.util.List;
 
@@ -7,6 +8,6 @@ import java.util.List;
 final class CudaParityTest extends DeviceParityTest {
   @Override
   List<Subject> devices() {
-    return List.of(new Subject("CUDA", CudaTests::open));
+    return List.of(new Subject("CUDA", CudaTests::open, CudaDevice::supports));
   }
 }

@@ -1,5 +1,6 @@
 package dev.quench.device;
 
+import dev.quench.cuda.CudaDevice;
 import dev.quench.cuda.CudaTests;
 import dev.quench.device.DeviceParityTest.Subject;
 import java.util.List;
@@ -8,6 +9,6 @@ import java.util.List;
 final class CudaWideRowsParityTest extends WideRowsParityTest {
   @Override
   List<Subject> devices() {
-    return List.of(new Subject("CUDA", CudaTests::open));
+    return List.of(new Subject("CUDA", CudaTests::open, CudaDevice::supports));
   }
 }

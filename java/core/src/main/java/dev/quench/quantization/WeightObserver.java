@@ -1,0 +1,161 @@
+package dev.quench.quantization;
+
+import dev.quench.InvalidInputException;
+import dev.quench.NearMatches;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * How the range of a weight is found: what {@code observer} and {@code observer_kwargs} say.
+ * Behaviour reference §1.7. A weight is observed once, so that running averages are what they
+ * average, and {@code minmax}, {@code static_minmax} and {@code memoryless_minmax} are one.
+ */
+public final class WeightObserver {
+  /** Smallest and largest element. */
+  private static final List<String> MINMAX =
+      List.of("memoryless_minmax", "minmax", "static_minmax");
+
+  /** The range of the least error; each with the defaults of its arguments. */
+  private static final Map<String, Map<String, Number>> SEARCHES = new LinkedHashMap<>();
+
+  static {
+    Map<String, Number> mse =
+        Map.of(
+            "maxshrink",
+            0.2,
+            "patience",
+            5,
+            "grid",
+            100,
+            "norm",
+            2.4,
+            "expand",
+            1.0,
+            "chunk_size",
+            5);
+    SEARCHES.put("mse", mse);
+    SEARCHES.put("memoryless_mse", mse);
+    SEARCHES.put(
+        "nvfp4_expanded_mse",
+        Map.of(
+            "maxshrink",
+            1 - 0.8 / 1.8,
+            "patience",
+            1000,
+            "grid",
+            200,
+            "norm",
+            2.4,
+            "expand",
+            1.8,
+            "chunk_size",
+            5));
+  }
+
+  private final QuantizationArgs args;
+  private final Map<String, Number> defaults;
+
+  private WeightObserver(QuantizationArgs args, Map<String, Number> defaults) {
+    this.args = args;
+    this.defaults = defaults;
+  }
+
+  /**
+   * The search that the weight's range takes; none if it is that of the elements.
+   *
+   * @throws InvalidInputException if there's no such observer, or an argument can't be used; the
+   *     message names the field and the legal values
+   */
+  public static Optional<RangeSearch> search(QuantizationArgs args) {
+    String name = args.observer().orElse(MINMAX.getFirst());
+    if (MINMAX.contains(name)) {
+      WeightObserver observer = new WeightObserver(args, Map.of());
+      observer.requireKnown(List.of("averaging_constant"));
+      return Optional.empty();
+    }
+    Map<String, Number> defaults = SEARCHES.get(name);
+    if (defaults != null) {
+      return Optional.of(new WeightObserver(args, defaults).search());
+    }
+    if (name.equals("imatrix_mse")) {
+      throw new InvalidInputException(
+          "observer imatrix_mse weighs errors by activations, which is not supported yet; mse weighs them alike");
+    }
+    List<String> legal = new ArrayList<>(MINMAX);
+    legal.addAll(SEARCHES.keySet());
+    throw new InvalidInputException(
+        "there is no observer \"%s\".%s Legal are %s"
+            .formatted(name, NearMatches.hint(name, legal), String.join(", ", legal)));
+  }
+
+  private RangeSearch search() {
+    requireKnown(
+        List.of(
+            "maxshrink", "patience", "grid", "norm", "expand", "chunk_size", "averaging_constant"));
+    double shrink = number("maxshrink", 1, "a number above 0 and at most 1");
+    int grid = integer("grid");
+    integer("chunk_size");
+    int steps = (int) (shrink * grid);
+    if (steps < 1) {
+      throw new InvalidInputException(
+          "observer_kwargs: maxshrink %s of grid %d is less than one step".formatted(shrink, grid));
+    }
+    return new RangeSearch(
+        steps,
+        grid,
+        (float) number("expand", Double.MAX_VALUE, "a number above 0"),
+        number("norm", Double.MAX_VALUE, "a number above 0"),
+        integer("patience"));
+  }
+
+  private void requireKnown(List<String> legal) {
+    if (args.observerArgs().get("averaging_constant") instanceof Object constant
+        && !(constant instanceof Number number
+            && number.doubleValue() >= 0
+            && number.doubleValue() <= 1)) {
+      throw wrong("averaging_constant", "a number from 0 to 1", constant);
+    }
+    for (String argument : args.observerArgs().keySet()) {
+      if (!legal.contains(argument)) {
+        throw new InvalidInputException(
+            "observer %s has no argument \"%s\" in observer_kwargs.%s Legal are %s"
+                .formatted(
+                    args.observer().orElse(MINMAX.getFirst()),
+                    argument,
+                    NearMatches.hint(argument, legal),
+                    String.join(", ", legal)));
+      }
+    }
+  }
+
+  private double number(String argument, double largest, String legal) {
+    Object value = value(argument);
+    if (value instanceof Number number
+        && number.doubleValue() > 0
+        && number.doubleValue() <= largest) {
+      return number.doubleValue();
+    }
+    throw wrong(argument, legal, value);
+  }
+
+  private int integer(String argument) {
+    Object value = value(argument);
+    if (value instanceof Integer number && number > 0) {
+      return number;
+    }
+    throw wrong(argument, "a positive whole number", value);
+  }
+
+  private Object value(String argument) {
+    Object given = args.observerArgs().get(argument);
+    return given == null ? defaults.getOrDefault(argument, 0) : given;
+  }
+
+  private static InvalidInputException wrong(String argument, String legal, Object found) {
+    return new InvalidInputException(
+        "observer_kwargs: %s must be %s, found %s".formatted(argument, legal, found));
+  }
+}
