@@ -22,7 +22,7 @@
 //   x anywhere.
 //
 //   Sums: one for each bit, in some order; P of order n takes n - 1, or half of that and two.
-#include "common.cuh"
+#include "elements.cuh"
 
 using namespace quench;
 
@@ -78,51 +78,40 @@ __device__ __forceinline__ int quadColumn(int quad) {
 
 // The first `count` elements from there on; beyond them 0.
 __device__ __forceinline__ void loadChunk(float (&v)[VALUES], const f32* from, int count) {
-  const bool aligned = isAligned(from, 16);
+  const bool aligned = isAligned(from, sizeof(Quad<f32>));
 #pragma unroll
   for (int quad = 0; quad < VALUES / QUAD; quad++) {
     const int column = quadColumn(quad);
-    float* to = v + quad * QUAD;
-    if (aligned && column + QUAD <= count) {
-      const float4 four = *reinterpret_cast<const float4*>(from + column);
-      to[0] = four.x, to[1] = four.y, to[2] = four.z, to[3] = four.w;
-    } else {
+    const Quad<f32> four = loadQuad(from + column, count - column, aligned);
 #pragma unroll
-      for (int i = 0; i < QUAD; i++) {
-        to[i] = column + i < count ? from[column + i] : 0.0f;
-      }
+    for (int i = 0; i < QUAD; i++) {
+      v[quad * QUAD + i] = four.at[i];
     }
   }
 }
 
-__device__ __forceinline__ void storeChunk(f32* to, const float (&v)[VALUES], int count, float scale) {
-  const bool aligned = isAligned(to, 16);
+// Calls store(column, four) for the quads of a chunk, scaled.
+template <typename Store>
+__device__ __forceinline__ void storeChunk(const float (&v)[VALUES], float scale, Store store) {
 #pragma unroll
   for (int quad = 0; quad < VALUES / QUAD; quad++) {
-    const int column = quadColumn(quad);
-    const float* from = v + quad * QUAD;
-    if (aligned && column + QUAD <= count) {
-      *reinterpret_cast<float4*>(to + column) =
-          make_float4(from[0] * scale, from[1] * scale, from[2] * scale, from[3] * scale);
-    } else {
+    Quad<f32> four;
 #pragma unroll
-      for (int i = 0; i < QUAD; i++) {
-        if (column + i < count) {
-          to[column + i] = from[i] * scale;
-        }
-      }
+    for (int i = 0; i < QUAD; i++) {
+      four.at[i] = v[quad * QUAD + i] * scale;
     }
+    store(quadColumn(quad), four);
   }
 }
 
-// Transforms the lowest `bits` bits of columns [0, count) of a row into `to`, scaled.
-__device__ __forceinline__ void transformLow(f32* to, const f32* from, int count, int bits,
-                                             float scale) {
+// Transforms the lowest `bits` bits of columns [0, count) of a row; store(start, v) gets each chunk.
+template <typename Store>
+__device__ __forceinline__ void transformLow(const f32* from, int count, int bits, Store store) {
   for (int start = threadIdx.x / WARP * CHUNK; start < count; start += WARPS * CHUNK) {
     float v[VALUES];
     loadChunk(v, from + start, count - start);
     transformChunk(v, bits);
-    storeChunk(to + start, v, count - start, scale);
+    store(start, v);
   }
 }
 
@@ -142,7 +131,14 @@ extern __shared__ __align__(16) float staged[];
 // Brings the columns of a block to shared memory, the lowest bits transformed.
 __device__ __forceinline__ void stage(const f32* from, int count, int low) {
   __syncthreads();  // what the row before has staged has been read
-  transformLow(staged, from, count, low, 1);
+  transformLow(from, count, low, [&](int start, const float(&v)[VALUES]) {
+    storeChunk(v, 1, [&](int column, const Quad<f32>& four) {
+      // Staged pieces have a multiple of 4 columns.
+      if (start + column + QUAD <= count) {
+        *reinterpret_cast<Quad<f32>*>(staged + start + column) = four;
+      }
+    });
+  });
   __syncthreads();
 }
 
@@ -282,7 +278,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
                         float scale) {
   forRows(x, stride, rows, columns, span, [&](f32* to, int count) {
     if (high == 0) {
-      transformLow(to, to, count, low, scale);
+      const bool aligned = isAligned(to, sizeof(Quad<f32>));
+      transformLow(to, count, low, [&](int start, const float(&v)[VALUES]) {
+        storeChunk(v, scale, [&](int column, const Quad<f32>& four) {
+          storeQuad(to + start + column, count - start - column, aligned, four);
+        });
+      });
       return;
     }
     stage(to, count, low);

@@ -3,7 +3,7 @@
 // quench_split_f32: x [tokens, n] F32 into parts (syrk.cuh), each [rows, n] BF16; rows beyond the
 //   tokens are 0. Operands: x, stride; parts, elements of a row, rows; more (int32, 0 before the
 //   launch): becomes the largest number of parts that an element has, less one; tokens, n.
-//   grid (⌈n / 2048⌉, min(rows, 65535)), block 256, no shared memory.
+//   grid (⌈n / 1024⌉, min(rows, 65535)), block 256, no shared memory.
 //   parts aligned to 16 bytes, a row a multiple of 8 elements; x anywhere.
 //   Moves 4 bytes in and 6 out an element.
 //
@@ -26,6 +26,7 @@
 //   largest and cut off the rest. With two extra bits (Hopper) that is less than 17/2 u of the
 //   largest, and 2 u for the result: less than one u a token. With one extra bit and 8 products
 //   (Ampere) it may be 11 u for 8 tokens.
+#include "elements.cuh"
 #include "syrk.cuh"
 
 using namespace quench;
@@ -154,53 +155,29 @@ __device__ __forceinline__ int split(float x, bf16 (&parts)[3]) {
   return last != 0 ? 2 : rest != 0 ? 1 : 0;
 }
 
-__device__ __forceinline__ uint4 pack(const bf16 (&x)[PIECE]) {
-  uint32_t words[4];
-#pragma unroll
-  for (int i = 0; i < 4; i++) {
-    words[i] = __bfloat16_as_ushort(x[2 * i]) |
-               static_cast<uint32_t>(__bfloat16_as_ushort(x[2 * i + 1])) << 16;
-  }
-  return make_uint4(words[0], words[1], words[2], words[3]);
-}
-
-// Up to PIECE elements of a row; 0 where the row has ended.
-__device__ __forceinline__ void loadPiece(const f32* from, i64 left, float (&x)[PIECE]) {
-  if (left >= PIECE && isAligned(from, 16)) {
-    const float4 a = reinterpret_cast<const float4*>(from)[0];
-    const float4 b = reinterpret_cast<const float4*>(from)[1];
-    x[0] = a.x, x[1] = a.y, x[2] = a.z, x[3] = a.w;
-    x[4] = b.x, x[5] = b.y, x[6] = b.z, x[7] = b.w;
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < PIECE; i++) {
-    x[i] = i < left ? from[i] : 0;
-  }
-}
-
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(256)
     quench_split_f32(const f32* x, i64 stride, bf16* parts, i64 partStride, i64 rows, i32* more,
                      i64 tokens, i64 n) {
-  const i64 column = globalThread() * PIECE;
+  const i64 column = globalThread() * 4;
+  const bool aligned = quadsAligned(x, stride);
   int most = 0;
   if (column < n) {
     for (i64 row = blockIdx.y; row < rows; row += gridDim.y) {
-      float numbers[PIECE];
-      loadPiece(x + row * stride + column, row < tokens ? n - column : 0, numbers);
-      bf16 split0[PIECE], split1[PIECE], split2[PIECE];
+      const i64 count = row < tokens ? n - column : 0;
+      const Quad<f32> numbers = loadQuad(x + row * stride + column, count, aligned);
+      Quad<bf16> quads[3];
 #pragma unroll
-      for (int i = 0; i < PIECE; i++) {
+      for (int i = 0; i < 4; i++) {
         bf16 of[3];
-        most = max(most, split(numbers[i], of));
-        split0[i] = of[0], split1[i] = of[1], split2[i] = of[2];
+        most = max(most, split(numbers.at[i], of));
+        quads[0].at[i] = of[0], quads[1].at[i] = of[1], quads[2].at[i] = of[2];
       }
       bf16* to = parts + row * partStride + column;
-      *reinterpret_cast<uint4*>(to) = pack(split0);
-      *reinterpret_cast<uint4*>(to + rows * partStride) = pack(split1);
-      *reinterpret_cast<uint4*>(to + 2 * rows * partStride) = pack(split2);
+      storeQuad<true>(to, 4, quads[0]);
+      storeQuad<true>(to + rows * partStride, 4, quads[1]);
+      storeQuad<true>(to + 2 * rows * partStride, 4, quads[2]);
     }
   }
   most = __reduce_max_sync(0xFFFFFFFF, most);
@@ -212,18 +189,15 @@ extern "C" __global__ void __launch_bounds__(256)
 extern "C" __global__ void __launch_bounds__(256)
     quench_split_bf16(const bf16* x, i64 stride, bf16* parts, i64 partStride, i64 rows, i32* more,
                       i64 tokens, i64 n) {
-  const i64 column = globalThread() * PIECE;
+  const i64 column = globalThread() * 4;
+  const bool aligned = quadsAligned(x, stride);
   if (column >= n) {
     return;
   }
   for (i64 row = blockIdx.y; row < rows; row += gridDim.y) {
-    const bf16* from = x + row * stride + column;
-    bf16 numbers[PIECE];
-#pragma unroll
-    for (int i = 0; i < PIECE; i++) {
-      numbers[i] = row < tokens && column + i < n ? from[i] : __ushort_as_bfloat16(0);
-    }
-    *reinterpret_cast<uint4*>(parts + row * partStride + column) = pack(numbers);
+    const i64 count = row < tokens ? n - column : 0;
+    storeQuad<true>(parts + row * partStride + column, 4,
+                    loadQuad(x + row * stride + column, count, aligned));
   }
 }
 

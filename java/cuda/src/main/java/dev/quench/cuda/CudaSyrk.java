@@ -55,7 +55,7 @@ final class CudaSyrk {
   /** Elements that are copied at a time. */
   private static final long PIECE = 8;
 
-  private static final long SPLIT_COLUMNS = 2048;
+  private static final long SPLIT_COLUMNS = 1024;
   private static final long MAX_GRID_ROWS = 65_535;
 
   /** Bounds the memory of the parts. */
