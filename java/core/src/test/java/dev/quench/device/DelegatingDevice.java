@@ -156,6 +156,11 @@ abstract class DelegatingDevice implements Device {
   }
 
   @Override
+  public void hadamard(Tensor x, long size) {
+    device.hadamard(x, size);
+  }
+
+  @Override
   public void add(Tensor x, Tensor y) {
     device.add(x, y);
   }
