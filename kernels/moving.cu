@@ -11,10 +11,10 @@
 // quench_gather_rows_<from>_<to>, quench_gather_rows_<unit>: target[r, :] = source[index[r], :].
 //   The same grid. An index outside [0, sourceRows) traps.
 // quench_transpose_<from>_<to>, quench_transpose_<unit>: target = source transposed.
-//   Rows and columns are the source's. One block of 256 threads for each square of 64 x 64, numbered
+//   Rows and columns are the source's. A block of 256 threads for each square of 64 x 64, numbered
 //   row by row of the source's squares; at most 33 KiB of static shared memory.
-// quench_gather_symmetric_f32: target[i, j] = H[max(a, b), min(a, b)] for i <= j, where a = index[i]
-//   and b = index[j]; the lower triangle of the target may be written. The grid of a convert of
+// quench_gather_symmetric_f32: target[i, j] = H[max(a, b), min(a, b)] for i <= j, a = index[i],
+//   b = index[j]; the lower triangle of the target may be written. The grid of a convert of
 //   n x n. An index outside [0, n) traps.
 // quench_diagonal_f32, quench_set_diagonal_f32: one thread an element of the diagonal; 256 threads.
 #include "elements.cuh"
