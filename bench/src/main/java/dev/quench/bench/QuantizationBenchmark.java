@@ -3,9 +3,11 @@ package dev.quench.bench;
 import dev.quench.device.CpuDevice;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
-import dev.quench.quantization.BitPacking;
+import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.PresetSchemes;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.RangeSearch;
+import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -50,8 +52,20 @@ public class QuantizationBenchmark {
   public int threads;
 
   /** Preset. */
-  @Param({"W4A16", "W4A16_ASYM", "W3A16", "W8A8", "FP8_DYNAMIC", "FP8_BLOCK"})
+  @Param({
+    "W4A16",
+    "W4A16_ASYM",
+    "W3A16",
+    "W8A8",
+    "FP8_DYNAMIC",
+    "FP8_BLOCK",
+    "NVFP4A16",
+    "MXFP4",
+    "MXFP8"
+  })
   public String scheme;
+
+  private static final RangeSearch SEARCH = new RangeSearch(20, 100, 1, 2.4, 5);
 
   private CpuDevice device;
   private Scope scope;
@@ -59,6 +73,9 @@ public class QuantizationBenchmark {
   private Tensor x;
   private Tensor scale;
   private Tensor zeroPoint;
+  private Tensor min;
+  private Tensor max;
+  private float globalScale;
   private Tensor codes;
   private Tensor unpacked;
   private Tensor restored;
@@ -69,21 +86,28 @@ public class QuantizationBenchmark {
     device = new CpuDevice(threads);
     scope = device.openScope();
     args = PresetSchemes.find(scheme).orElseThrow().weights().orElseThrow();
-    boolean integers = args.type() == QuantizationArgs.Type.INT;
+    globalScale =
+        args.scaleFormat() == ScaleFormat.E4M3 ? GlobalScale.of(1, DType.BF16) : GlobalScale.NONE;
     x = scope.allocate(DType.BF16, ROWS, COLUMNS);
     device.convert(Operands.random(scope, ROWS, COLUMNS), x);
     long gridRows = Math.ceilDiv(ROWS, args.blockRows(ROWS));
     long gridColumns = Math.ceilDiv(COLUMNS, args.blockColumns(COLUMNS));
-    scale = scope.zeros(DType.BF16, gridRows, gridColumns);
+    scale = scope.zeros(args.scaleFormat().dtype(DType.BF16), gridRows, gridColumns);
+    min = scope.zeros(DType.BF16, gridRows, gridColumns);
+    max = scope.zeros(DType.BF16, gridRows, gridColumns);
     zeroPoint = scope.zeros(DType.I8, gridRows, gridColumns);
-    unpacked = scope.zeros(integers ? DType.I8 : DType.F8_E4M3, ROWS, COLUMNS);
+    unpacked = scope.zeros(args.codeFormat().dtype(), ROWS, COLUMNS);
     codes =
-        integers && args.numBits() < 8
-            ? scope.zeros(DType.I32, ROWS, BitPacking.words(COLUMNS, args.numBits()))
-            : unpacked;
+        args.codeFormat()
+            .packedDtype()
+            .filter(packed -> args.numBits() < 8)
+            .map(
+                packed ->
+                    scope.zeros(packed, ROWS, (long) COLUMNS * args.numBits() / packed.bits()))
+            .orElse(unpacked);
     restored = scope.zeros(DType.BF16, ROWS, COLUMNS);
-    device.quantizeToNearest(x, args, scale, zeroPoint, codes);
-    device.quantize(x, scale, zeroPoint, args, unpacked);
+    device.quantizeToNearest(x, args, globalScale, scale, zeroPoint, codes);
+    device.quantize(x, scale, zeroPoint, args, globalScale, unpacked);
   }
 
   /** Frees them. */
@@ -96,12 +120,18 @@ public class QuantizationBenchmark {
   /** Ranges, scales, codes, packing. */
   @Benchmark
   public void toNearest() {
-    device.quantizeToNearest(x, args, scale, zeroPoint, codes);
+    device.quantizeToNearest(x, args, globalScale, scale, zeroPoint, codes);
   }
 
   /** Codes to bfloat16. */
   @Benchmark
   public void dequantize() {
-    device.dequantize(unpacked, scale, zeroPoint, args, restored);
+    device.dequantize(unpacked, scale, zeroPoint, args, globalScale, restored);
+  }
+
+  /** The ranges that the observer mse chooses, of 20 each. */
+  @Benchmark
+  public void search() {
+    device.searchRange(x, args, SEARCH, min, max);
   }
 }

@@ -2,6 +2,7 @@ package dev.quench.cli;
 
 import dev.quench.Cancellation;
 import dev.quench.InvalidInputException;
+import dev.quench.NearMatches;
 import dev.quench.calibration.CalibrationData;
 import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.device.Device;
@@ -15,6 +16,7 @@ import dev.quench.pipeline.Propagation;
 import dev.quench.pipeline.Verification;
 import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
+import dev.quench.quantization.CompressionFormat;
 import dev.quench.recipe.Recipe;
 import dev.quench.recipe.RecipeReader;
 import dev.quench.tensor.DType;
@@ -73,6 +75,13 @@ final class CompressCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "A recipe in llm-compressor's YAML, instead of --scheme.")
   private @Nullable Path recipeFile;
+
+  @Option(
+      names = "--format",
+      paramLabel = "FORMAT",
+      description =
+          "Store all weights so, such as pack-quantized for W4A8 and W4AFP8, as vLLM wants them (default: as llm-compressor does, or what the recipe says).")
+  private @Nullable String format;
 
   @Option(
       names = "--calibration",
@@ -150,7 +159,7 @@ final class CompressCommand implements Callable<Integer> {
       throw new InvalidInputException("--max-fallbacks can't be negative.");
     }
     CheckpointWriter.checkOutput(output, model);
-    CompressRequest draft = request(recipe(), Optional.empty());
+    CompressRequest draft = request(formatted(recipe()), Optional.empty());
     CompressionPlan plan = CompressionPlan.of(draft);
     notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
     Optional<CalibrationData> data = calibrationData(plan, listener);
@@ -220,6 +229,25 @@ final class CompressCommand implements Callable<Integer> {
           "what to do? Give --scheme, such as --scheme W4A16 --method gptq, or --recipe FILE.");
     }
     return Recipe.of(scheme, Optional.ofNullable(method).orElse(Recipe.Method.RTN), ignore);
+  }
+
+  private Recipe formatted(Recipe recipe) {
+    String name = format;
+    if (name == null) {
+      return recipe;
+    }
+    CompressionFormat forced =
+        CompressionFormat.of(name)
+            .filter(known -> known != CompressionFormat.MIXED_PRECISION)
+            .orElseThrow(
+                () ->
+                    new InvalidInputException(
+                        "--format \"%s\" doesn't exist.%s Legal are %s."
+                            .formatted(
+                                name,
+                                NearMatches.hint(name, CompressionFormat.names()),
+                                String.join(", ", CompressionFormat.names()))));
+    return recipe.withFormat(forced, "--format " + name);
   }
 
   private static List<String> notes(Recipe recipe) {

@@ -70,6 +70,7 @@ public final class Main {
     commands.put("compare", CompareCommand::new);
     commands.put("inspect", InspectCommand::new);
     commands.put("verify", VerifyCommand::new);
+    commands.put("recipes", RecipesCommand::new);
     commands.put("doctor", DoctorCommand::new);
     commands.put("help", HelpCommand::new);
     CommandLine commandLine = new CommandLine(new Main());

@@ -167,4 +167,33 @@ class BadCheckpointTest {
     model.write(model());
     refused(model().toString(), part);
   }
+
+  /** Rounding needs no description of the family, but what runs the model does. */
+  @Test
+  void unknownFamily() throws IOException {
+    Path rows = TinyModel.writeRows(temp.resolve("rows.jsonl"), 2, 8);
+    new TinyModel(1).config("model_type", "unheard_of").write(model());
+    Path output = temp.resolve("out");
+    String unsupported = "model_type \"unheard_of\" isn't supported; Quench knows: llama";
+
+    Quench.runShort(
+            "compress",
+            model(),
+            "--scheme",
+            "W4A16",
+            "--method",
+            "gptq",
+            "--calibration",
+            rows,
+            "-o",
+            output)
+        .failed(2, unsupported);
+    Quench.runShort("evaluate", model(), "--text", rows).failed(2, unsupported);
+    Folders.assertNothingLeft(output);
+    Quench.run("compress", model(), "--scheme", "W8A16", "-o", output).succeeded();
+    assertThat(Quench.run("verify", output).succeeded().out()).contains("is sound");
+    assertThat(Quench.run("inspect", output).succeeded().out())
+        .contains("unheard_of, compressed (pack-quantized)")
+        .contains("int8 group 128");
+  }
 }

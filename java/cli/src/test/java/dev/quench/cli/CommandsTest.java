@@ -53,6 +53,39 @@ class CommandsTest {
   }
 
   @Test
+  void aFormatCanBeForced() {
+    Path packed = temp.resolve("packed");
+    Quench.run("compress", model, "--scheme", "W4A8", "--format", "pack-quantized", "-o", packed)
+        .succeeded();
+    assertThat(tensors(packed).get("model.layers.1.mlp.down_proj.weight_packed"))
+        .isEqualTo(tensors(rounded).get("model.layers.1.mlp.down_proj.weight_packed"));
+    Quench.runShort(
+            "compress",
+            model,
+            "--scheme",
+            "W4A8",
+            "--format",
+            "float-quantized",
+            "-o",
+            temp.resolve("no"))
+        .failed(2, "format float-quantized can't hold these weights; legal are pack-quantized");
+    Quench.runShort(
+            "compress", model, "--scheme", "W4A8", "--format", "packed", "-o", temp.resolve("no"))
+        .failed(2, "--format \"packed\" doesn't exist.", "Legal are dense, pack-quantized,");
+  }
+
+  @Test
+  void recipesListsPresetsAndExamples() {
+    String list = Quench.run("recipes").succeeded().out();
+    assertThat(list)
+        .contains("W4A16_ASYM")
+        .containsPattern("MXFP8 +fp8 group 32 +fp8 group 32 +mxfp8-quantized")
+        .contains("mixed-nvfp4a16-fp8");
+    assertThat(Quench.run("recipes", "fp8-block").succeeded().out()).contains("scheme: FP8_BLOCK");
+    Quench.runShort("recipes", "fp8-blok").failed(2, "Did you mean fp8-block");
+  }
+
+  @Test
   void shardsHoldTheSameTensors() throws IOException {
     Path sharded = temp.resolve("sharded");
     Path source = new TinyModel(2).writeSharded(temp.resolve("source"), 3);

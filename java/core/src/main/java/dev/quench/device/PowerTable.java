@@ -11,6 +11,9 @@ import java.util.Optional;
 final class PowerTable {
   static final PowerTable NONE = new PowerTable(Optional.empty(), DType.F32);
 
+  /** Of the partial sums. */
+  private static final int LAST = RangeSearch.PARTIAL_SUMS - 1;
+
   private final Optional<RangeSearch> search;
   private final DType dtype;
   private final float[] powers;
@@ -42,16 +45,36 @@ final class PowerTable {
    * @param phase partial sum of the first
    */
   void add(int[] bits, int from, int to, int phase, float[] sums) {
-    for (int i = from; i < to; i++) {
-      sums[(phase + i - from) & (RangeSearch.PARTIAL_SUMS - 1)] += power(bits[i]);
+    switch (dtype) {
+      case BF16 -> addBfloat16(bits, from, to, phase, sums);
+      case F16 -> {
+        for (int i = from; i < to; i++) {
+          int half = Float.floatToFloat16(Float.intBitsToFloat(bits[i])) & 0x7FFF;
+          sums[(phase + i - from) & LAST] += powers[half];
+        }
+      }
+      default -> {
+        for (int i = from; i < to; i++) {
+          float difference = Float.intBitsToFloat(bits[i]);
+          sums[(phase + i - from) & LAST] += search.orElseThrow().power(difference, dtype);
+        }
+      }
     }
   }
 
-  private float power(int bits) {
-    return switch (dtype) {
-      case BF16 -> powers[(bits >>> 16) & 0x7FFF];
-      case F16 -> powers[Float.floatToFloat16(Float.intBitsToFloat(bits)) & 0x7FFF];
-      default -> search.orElseThrow().power(Float.intBitsToFloat(bits), dtype);
-    };
+  private void addBfloat16(int[] bits, int from, int to, int phase, float[] sums) {
+    float[] table = powers;
+    int i = from;
+    for (; i < to && ((phase + i - from) & LAST) != 0; i++) {
+      sums[(phase + i - from) & LAST] += table[(bits[i] >>> 16) & 0x7FFF];
+    }
+    for (; i + RangeSearch.PARTIAL_SUMS <= to; i += RangeSearch.PARTIAL_SUMS) {
+      for (int k = 0; k < RangeSearch.PARTIAL_SUMS; k++) {
+        sums[k] += table[(bits[i + k] >>> 16) & 0x7FFF];
+      }
+    }
+    for (int k = 0; i + k < to; k++) {
+      sums[k] += table[(bits[i + k] >>> 16) & 0x7FFF];
+    }
   }
 }

@@ -2,6 +2,7 @@ package dev.quench.quantization;
 
 import dev.quench.tensor.DType;
 import dev.quench.tensor.Float8E4M3;
+import dev.quench.tensor.Float8E8M0;
 
 /**
  * Scale and zero point of the elements that share them. Behaviour reference §3.2, §3.6.
@@ -62,7 +63,7 @@ public record QuantizationParameters(float scale, byte zeroPoint) {
     }
     int largestCode = Math.getExponent(args.maxCode());
     int exponent = power == 0 ? -127 : Math.max(Math.getExponent(power) - largestCode, -127);
-    float scale = Rounding.to(dtype, Math.scalb(1f, exponent));
+    float scale = Rounding.to(dtype, Float8E8M0.toFloat((byte) (exponent + 127)));
     return scale == 0 ? 1 : scale;
   }
 

@@ -32,4 +32,9 @@ public record GptqSpec(
   public String name() {
     return NAME;
   }
+
+  @Override
+  public GptqSpec withQuantization(QuantizationTargets other) {
+    return new GptqSpec(origin, other, blockSize, dampeningFraction, notes);
+  }
 }

@@ -13,6 +13,9 @@ public sealed interface ModifierSpec permits QuantizationSpec, GptqSpec {
   /** Which modules it works on, and their schemes. */
   QuantizationTargets quantization();
 
+  /** The same for other modules or schemes. */
+  ModifierSpec withQuantization(QuantizationTargets other);
+
   /** Sentences about settings that are accepted and change nothing. */
   List<String> notes();
 }

@@ -6,6 +6,7 @@ import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgsReader;
 import dev.quench.quantization.QuantizationScheme;
+import dev.quench.tensor.DType;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -109,10 +110,24 @@ public final class QuantizationConfigReader {
     Optional<QuantizationArgs> outputs = args(group, "output_activations", path);
     Optional<CompressionFormat> format = format(group, path).or(() -> global);
     try {
-      return new QuantizationScheme(targets, weights, inputs, outputs, format);
+      return new QuantizationScheme(
+          targets, weights.map(args -> withScaleDtype(args, format)), inputs, outputs, format);
     } catch (InvalidInputException e) {
       throw new InvalidInputException(path + ": " + e.getMessage() + ".", e);
     }
+  }
+
+  /** Older files leave the dtype of scales to the format. */
+  private static QuantizationArgs withScaleDtype(
+      QuantizationArgs args, Optional<CompressionFormat> format) {
+    if (args.scaleDtype().isPresent() || format.isEmpty()) {
+      return args;
+    }
+    return switch (format.get()) {
+      case NVFP4_PACK_QUANTIZED -> args.withScaleDtype(Optional.of(DType.F8_E4M3));
+      case MXFP4_PACK_QUANTIZED, MXFP8_QUANTIZED -> args.withScaleDtype(Optional.of(DType.U8));
+      default -> args;
+    };
   }
 
   private List<String> unsupported() {

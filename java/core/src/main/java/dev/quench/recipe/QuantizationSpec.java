@@ -13,6 +13,11 @@ public record QuantizationSpec(String origin, QuantizationTargets quantization)
   }
 
   @Override
+  public QuantizationSpec withQuantization(QuantizationTargets other) {
+    return new QuantizationSpec(origin, other);
+  }
+
+  @Override
   public List<String> notes() {
     return List.of();
   }

@@ -2,9 +2,12 @@ package dev.quench.recipe;
 
 import dev.quench.InvalidInputException;
 import dev.quench.NearMatches;
+import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.PresetSchemes;
 import dev.quench.quantization.QuantizationArgs.ActOrder;
 import dev.quench.quantization.QuantizationScheme;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -81,6 +84,34 @@ public record Recipe(List<ModifierSpec> modifiers, String source) {
                 String.join(", ", ignore.stream().map(Recipe::quoted).toList()),
                 scheme);
     return new Recipe(List.of(modifier), source);
+  }
+
+  /**
+   * The same with all weights stored in one format, where llm-compressor would take what it infers
+   * or a group's own.
+   *
+   * @param where names who wants it, for messages
+   * @throws InvalidInputException if the format can't hold some of the weights
+   */
+  public Recipe withFormat(CompressionFormat format, String where) {
+    List<ModifierSpec> changed = new ArrayList<>();
+    for (ModifierSpec modifier : modifiers) {
+      Map<String, QuantizationScheme> groups = new LinkedHashMap<>();
+      modifier
+          .quantization()
+          .groups()
+          .forEach(
+              (name, scheme) -> {
+                QuantizationScheme other = scheme.withFormat(format);
+                SchemeChecks.requireExecutable(other, where + ": " + name);
+                groups.put(name, other);
+              });
+      changed.add(
+          modifier.withQuantization(
+              new QuantizationTargets(
+                  groups, modifier.quantization().targets(), modifier.quantization().ignore())));
+    }
+    return new Recipe(changed, "# with --format " + format.configName() + "\n" + source);
   }
 
   static QuantizationScheme preset(String name, String where) {

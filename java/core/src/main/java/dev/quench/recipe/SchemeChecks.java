@@ -153,11 +153,15 @@ public final class SchemeChecks {
                   CompressionFormat.NAIVE_QUANTIZED)
               : List.of(CompressionFormat.FLOAT_QUANTIZED, CompressionFormat.NAIVE_QUANTIZED);
       case E8M0 ->
-          List.of(
-              weights.codeFormat() == CodeFormat.E2M1
-                  ? CompressionFormat.MXFP4_PACK_QUANTIZED
-                  : CompressionFormat.MXFP8_QUANTIZED);
-      case E4M3 -> List.of(CompressionFormat.NVFP4_PACK_QUANTIZED);
+          switch (weights.codeFormat()) {
+            case INTEGER -> List.of();
+            case E4M3 -> List.of(CompressionFormat.MXFP8_QUANTIZED);
+            case E2M1 -> List.of(CompressionFormat.MXFP4_PACK_QUANTIZED);
+          };
+      case E4M3 ->
+          weights.codeFormat() == CodeFormat.E2M1
+              ? List.of(CompressionFormat.NVFP4_PACK_QUANTIZED)
+              : List.of();
     };
   }
 

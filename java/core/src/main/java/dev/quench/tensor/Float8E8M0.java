@@ -12,8 +12,11 @@ public final class Float8E8M0 {
 
   /** The exact value of a code. */
   public static float toFloat(byte code) {
-    int exponent = code & 0xFF;
-    return exponent == NAN ? Float.NaN : Math.scalb(1f, exponent - BIAS);
+    return switch (code & 0xFF) {
+      case NAN -> Float.NaN;
+      case 0 -> 0x1p-127f; // subnormal
+      default -> Float.intBitsToFloat((code & 0xFF) << 23);
+    };
   }
 
   /** The code of a power of two; NaN for what has none. Mantissas aren't looked at. */

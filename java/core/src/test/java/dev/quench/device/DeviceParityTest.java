@@ -666,6 +666,43 @@ abstract class DeviceParityTest {
     }
   }
 
+  /** Every bfloat16 as E4M3 and as E2M1, with scales of every format. */
+  @ParameterizedTest
+  @MethodSource("devices")
+  void codesOfAllBfloat16(Subject subject) {
+    Operand x = new Operand(BF16, 256, 256, allBfloat16(), false);
+    try (Parity parity = new Parity(subject.open)) {
+      for (QuantizationArgs args : formats(subject)) {
+        if (args.groupSize().isEmpty()) {
+          continue;
+        }
+        DType scaleDtype = args.scaleFormat().dtype(BF16);
+        int columns = gridColumns(args, new int[] {256, 256});
+        for (double scale : new double[] {1, 0x1p-9, 1.5}) {
+          if (scaleDtype == DType.F8_E8M0 && scale == 1.5) {
+            continue; // not a power of two
+          }
+          parity.exact(
+              describe(args, scale),
+              (d, t) -> d.quantize(t[0], t[1], t[2], args, GlobalScale.NONE, t[3]),
+              x,
+              floats(scaleDtype, 256, columns, i -> scale),
+              new Operand(I8, 256, columns, new byte[256 * columns], false),
+              output(codeDtype(args), 256, 256));
+        }
+      }
+    }
+  }
+
+  private static byte[] allBfloat16() {
+    byte[] bytes = new byte[1 << 17];
+    for (int i = 0; i < 1 << 16; i++) {
+      bytes[2 * i] = (byte) i;
+      bytes[2 * i + 1] = (byte) (i >> 8);
+    }
+    return bytes;
+  }
+
   @ParameterizedTest
   @MethodSource("devices")
   void quantizeToNearest(Subject subject) {

@@ -7,6 +7,7 @@ import dev.quench.InvalidInputException;
 import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationScheme;
+import dev.quench.quantization.ScaleFormat;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -190,6 +191,25 @@ class QuantizationConfigTest {
     assertThat(matcher.match(NamedModule.linear("model.layers.0.mlp.up_proj")))
         .map(QuantizationScheme::format)
         .contains(Optional.of(CompressionFormat.PACK_QUANTIZED));
+  }
+
+  /** The field is younger than NVFP4. */
+  @Test
+  void olderFilesLeaveTheDtypeOfScalesToTheFormat() {
+    QuantizationConfig config =
+        read(
+            """
+            {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized",
+             "config_groups": {"group_0": {"targets": ["Linear"], "weights":
+               {"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}}}}
+            """,
+            "config.json");
+
+    config.requireDecodable("config.json");
+    assertThat(config.groups().get("group_0"))
+        .isNotNull()
+        .extracting(group -> group.weights().orElseThrow().scaleFormat())
+        .isEqualTo(ScaleFormat.E4M3);
   }
 
   @ParameterizedTest
