@@ -44,10 +44,10 @@ final class CpuAttention {
     HostMatrix values = CpuModel.f32(v);
     HostMatrix out = CpuModel.f32(y);
     long tokens = starts[starts.length - 1];
-    CpuMoving.requireShape(queries, tokens, (long) spec.heads() * spec.headDim());
-    CpuMoving.requireShape(keys, tokens, (long) spec.keyHeads() * spec.headDim());
-    CpuMoving.requireShape(values, tokens, keys.columns());
-    CpuMoving.requireShape(out, tokens, queries.columns());
+    queries.require(tokens, (long) spec.heads() * spec.headDim());
+    keys.require(tokens, (long) spec.keyHeads() * spec.headDim());
+    values.require(tokens, keys.columns());
+    out.require(tokens, queries.columns());
     List<QueryBlock> blocks = new ArrayList<>();
     for (int s = 0; s + 1 < starts.length; s++) {
       for (long from = starts[s]; from < starts[s + 1]; from += QUERIES) {

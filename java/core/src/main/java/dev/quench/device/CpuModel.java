@@ -42,7 +42,7 @@ final class CpuModel {
   void add(Tensor x, Tensor y) {
     HostMatrix from = f32(x);
     HostMatrix to = f32(y);
-    CpuMoving.requireShape(from, to.rows(), to.columns());
+    from.require(to.rows(), to.columns());
     overRows(
         to,
         row ->
@@ -67,7 +67,7 @@ final class CpuModel {
   void scaleColumns(Tensor factors, Tensor y) {
     HostMatrix scales = f32(factors);
     HostMatrix to = f32(y);
-    CpuMoving.requireShape(scales, 1, to.columns());
+    scales.require(1, to.columns());
     overRows(
         to,
         row -> {
@@ -83,7 +83,7 @@ final class CpuModel {
   void addRow(Tensor bias, Tensor y) {
     HostMatrix from = f32(bias);
     HostMatrix to = f32(y);
-    CpuMoving.requireShape(from, 1, to.columns());
+    from.require(1, to.columns());
     overRows(to, row -> addRow(from.memory(), 0, to.memory(), to.offset(row, 0), to.columns()));
   }
 
@@ -105,8 +105,8 @@ final class CpuModel {
     HostMatrix from = f32(x);
     HostMatrix scale = f32(weight);
     HostMatrix to = f32(y);
-    CpuMoving.requireShape(to, from.rows(), from.columns());
-    CpuMoving.requireShape(scale, 1, from.columns());
+    to.require(from.rows(), from.columns());
+    scale.require(1, from.columns());
     overPieces(to, (row, pieces) -> normRow(from, scale, row, epsilon, to, pieces));
   }
 
@@ -189,8 +189,8 @@ final class CpuModel {
     HostMatrix gates = f32(gate);
     HostMatrix ups = f32(up);
     HostMatrix to = f32(y);
-    CpuMoving.requireShape(gates, to.rows(), to.columns());
-    CpuMoving.requireShape(ups, to.rows(), to.columns());
+    gates.require(to.rows(), to.columns());
+    ups.require(to.rows(), to.columns());
     overBands(
         to,
         (begin, end) -> {
@@ -238,7 +238,7 @@ final class CpuModel {
     HostMatrix from = f32(logits);
     HostMatrix wanted = HostMatrix.of(targets).require(DType.I32).require(1, from.rows());
     HostMatrix to = f32(out);
-    CpuMoving.requireShape(to, 1, from.rows());
+    to.require(1, from.rows());
     workers.run(
         from.rows(),
         row -> {

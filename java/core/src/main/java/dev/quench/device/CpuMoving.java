@@ -34,7 +34,7 @@ final class CpuMoving {
   void convert(Tensor source, Tensor target) {
     HostMatrix from = HostMatrix.of(source);
     HostMatrix to = HostMatrix.of(target);
-    requireShape(to, from.rows(), from.columns());
+    to.require(from.rows(), from.columns());
     Casts.require(from.dtype(), to.dtype());
     overRows(from.rows(), from.columns(), row -> castRow(from, row, to, row));
   }
@@ -43,7 +43,7 @@ final class CpuMoving {
     HostMatrix from = HostMatrix.of(source);
     HostMatrix to = HostMatrix.of(target);
     HostMatrix rows = HostMatrix.of(index).require(DType.I32).require(1, to.rows());
-    requireShape(to, rows.columns(), from.columns());
+    to.require(rows.columns(), from.columns());
     Casts.require(from.dtype(), to.dtype());
     overRows(
         to.rows(),
@@ -60,7 +60,7 @@ final class CpuMoving {
   void transpose(Tensor source, Tensor target) {
     HostMatrix from = HostMatrix.of(source);
     HostMatrix to = HostMatrix.of(target);
-    requireShape(to, from.columns(), from.rows());
+    to.require(from.columns(), from.rows());
     Casts.require(from.dtype(), to.dtype());
     requireTransposable(to.dtype());
     long across = Math.ceilDiv(to.columns(), SQUARE);
@@ -86,8 +86,8 @@ final class CpuMoving {
     HostMatrix to = CpuModel.f32(target);
     long n = h.rows();
     HostMatrix order = HostMatrix.of(index).require(DType.I32).require(1, n);
-    requireShape(h, n, n);
-    requireShape(to, n, n);
+    h.require(n, n);
+    to.require(n, n);
     int[] from = new int[Math.toIntExact(n)];
     for (int i = 0; i < n; i++) {
       from[i] = FloatAccess.getInt(order, i);
@@ -125,7 +125,7 @@ final class CpuMoving {
   void diagonal(Tensor matrix, Tensor values) {
     HostMatrix from = HostMatrix.of(matrix);
     HostMatrix to = HostMatrix.of(values);
-    requireShape(to, 1, from.rows());
+    to.require(1, from.rows());
     for (long i = 0; i < from.rows(); i++) {
       to.memory()
           .set(
@@ -138,7 +138,7 @@ final class CpuMoving {
   void setDiagonal(Tensor values, Tensor matrix) {
     HostMatrix from = HostMatrix.of(values);
     HostMatrix to = HostMatrix.of(matrix);
-    requireShape(from, 1, to.rows());
+    from.require(1, to.rows());
     for (long i = 0; i < to.rows(); i++) {
       to.memory()
           .set(
@@ -234,12 +234,6 @@ final class CpuMoving {
   private static void requireTransposable(DType dtype) {
     if (dtype.bits() % 8 != 0) {
       throw new IllegalArgumentException("no transposition of " + dtype);
-    }
-  }
-
-  static void requireShape(HostMatrix matrix, long rows, long columns) {
-    if (matrix.rows() != rows || matrix.columns() != columns) {
-      throw new IllegalArgumentException(matrix + " should be [" + rows + ", " + columns + "]");
     }
   }
 }

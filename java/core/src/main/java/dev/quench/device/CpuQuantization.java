@@ -32,8 +32,8 @@ final class CpuQuantization {
     HostMatrix maxs = HostMatrix.of(max);
     requireGrid(from, blockRows, blockColumns, mins);
     requireGrid(from, blockRows, blockColumns, maxs);
-    requireDtype(mins, from.dtype());
-    requireDtype(maxs, from.dtype());
+    mins.require(from.dtype());
+    maxs.require(from.dtype());
     if (isTall(from, blockRows)) {
       observeTall(from, blockRows, blockColumns, mins, maxs);
       return;
@@ -113,7 +113,7 @@ final class CpuQuantization {
     HostMatrix maxs = HostMatrix.of(max);
     HostMatrix scales = HostMatrix.of(scale);
     HostMatrix zeroPoints = HostMatrix.of(zeroPoint);
-    CpuMoving.requireShape(maxs, mins.rows(), mins.columns());
+    maxs.require(mins.rows(), mins.columns());
     requireParameters(mins, args.scaleFormat().dtype(mins.dtype()), scales, zeroPoints);
     overBands(
         mins,
@@ -263,12 +263,12 @@ final class CpuQuantization {
     HostMatrix scales = HostMatrix.of(scale);
     HostMatrix zeroPoints = HostMatrix.of(zeroPoint);
     HostMatrix to = HostMatrix.of(x);
-    CpuMoving.requireShape(to, from.rows(), from.columns());
+    to.require(from.rows(), from.columns());
     long blockRows = args.blockRows(from.rows());
     long blockColumns = args.blockColumns(from.columns());
     requireGrid(from, blockRows, blockColumns, scales);
     requireParameters(scales, scales.dtype(), scales, zeroPoints);
-    requireDtype(from, args.codeFormat().dtype());
+    from.require(args.codeFormat().dtype());
     overBands(
         from,
         1,
@@ -293,7 +293,7 @@ final class CpuQuantization {
   void pack(Tensor codes, int bits, Tensor packed) {
     HostMatrix from = HostMatrix.of(codes);
     HostMatrix to = HostMatrix.of(packed);
-    requireDtype(from, DType.I8);
+    from.require(DType.I8);
     requirePacked(to, from.rows(), from.columns(), bits);
     overBands(
         from,
@@ -311,7 +311,7 @@ final class CpuQuantization {
   void unpack(Tensor packed, int bits, Tensor codes) {
     HostMatrix from = HostMatrix.of(packed);
     HostMatrix to = HostMatrix.of(codes);
-    requireDtype(to, DType.I8);
+    to.require(DType.I8);
     requirePacked(from, to.rows(), to.columns(), bits);
     overBands(
         to,
@@ -341,37 +341,30 @@ final class CpuQuantization {
 
   private static void requireGrid(
       HostMatrix x, long blockRows, long blockColumns, HostMatrix parameters) {
-    CpuMoving.requireShape(
-        parameters, Math.ceilDiv(x.rows(), blockRows), Math.ceilDiv(x.columns(), blockColumns));
+    parameters.require(Math.ceilDiv(x.rows(), blockRows), Math.ceilDiv(x.columns(), blockColumns));
   }
 
   private static void requireParameters(
       HostMatrix grid, DType dtype, HostMatrix scales, HostMatrix zeroPoints) {
-    CpuMoving.requireShape(scales, grid.rows(), grid.columns());
-    CpuMoving.requireShape(zeroPoints, grid.rows(), grid.columns());
-    requireDtype(scales, dtype);
-    requireDtype(zeroPoints, DType.I8);
+    scales.require(grid.rows(), grid.columns());
+    zeroPoints.require(grid.rows(), grid.columns());
+    scales.require(dtype);
+    zeroPoints.require(DType.I8);
   }
 
   private static void requireCodes(HostMatrix x, QuantizationArgs args, HostMatrix codes) {
     if (args.codeFormat().packedDtype().equals(Optional.of(codes.dtype()))) {
       requirePacked(codes, x.rows(), x.columns(), args.numBits());
     } else {
-      requireDtype(codes, args.codeFormat().dtype());
-      CpuMoving.requireShape(codes, x.rows(), x.columns());
+      codes.require(args.codeFormat().dtype());
+      codes.require(x.rows(), x.columns());
     }
   }
 
   private static void requirePacked(HostMatrix packed, long rows, long columns, int bits) {
     if (packed.dtype() != DType.U8 || bits != 4) {
-      requireDtype(packed, DType.I32);
+      packed.require(DType.I32);
     }
-    CpuMoving.requireShape(packed, rows, Math.ceilDiv(columns * bits, packed.dtype().bits()));
-  }
-
-  private static void requireDtype(HostMatrix matrix, DType dtype) {
-    if (matrix.dtype() != dtype) {
-      throw new IllegalArgumentException(matrix + " should be " + dtype);
-    }
+    packed.require(rows, Math.ceilDiv(columns * bits, packed.dtype().bits()));
   }
 }

@@ -37,22 +37,23 @@ public final class WeightEncoder {
           FiniteCheck.requireFinite(host, original, layout);
           host = host.reinterpret(output.dtype());
         } else if (output.name().equals(layout.globalScaleName())) {
-          host =
-              new HostTensor(
-                  output.dtype(), output.shape(), arena.allocate(output.bytes(), Long.BYTES));
+          host = blank(output, arena);
           host.data().setAtIndex(ValueLayout.JAVA_FLOAT, 0, weight.globalScale());
         } else if (output.name().equals(layout.zeroPointName())) {
           host = device.onHost(zeroPoint(weight, layout, scope), output.shape(), arena);
         } else {
-          host =
-              new HostTensor(
-                  output.dtype(), output.shape(), arena.allocate(output.bytes(), Long.BYTES));
+          host = blank(output, arena);
           host.data().setAtIndex(ValueLayout.JAVA_LONG, 0, layout.rows());
           host.data().setAtIndex(ValueLayout.JAVA_LONG, 1, layout.columns());
         }
         sink.accept(output.name(), host);
       }
     }
+  }
+
+  private static HostTensor blank(OutputTensor output, Arena arena) {
+    return new HostTensor(
+        output.dtype(), output.shape(), arena.allocate(output.bytes(), Long.BYTES));
   }
 
   private Tensor codes(QuantizedWeight weight, WeightLayout layout, Scope scope) {

@@ -1,9 +1,11 @@
 package dev.quench.model;
 
 import dev.quench.InvalidInputException;
+import dev.quench.checkpoint.Checkpoint;
 import dev.quench.device.Activation;
 import dev.quench.device.AttentionSpec;
 import java.util.List;
+import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -29,9 +31,26 @@ public final class ArchitectureReader {
     return new ArchitectureReader(config, where).architecture();
   }
 
-  /** Whether there is a description of the family that config.json names. */
-  public static boolean knows(ObjectNode config) {
-    return SUPPORTED.contains(config.path("model_type").asString(""));
+  /**
+   * That of a checkpoint.
+   *
+   * @throws InvalidInputException as the other has it
+   */
+  public static Architecture read(Checkpoint checkpoint) {
+    return read(checkpoint.config(), checkpoint.folder().resolve("config.json").toString());
+  }
+
+  /**
+   * The same; nothing if config.json names a family that there is no description of.
+   *
+   * @throws InvalidInputException if it names none, or what it says of a known one is wrong
+   */
+  public static Optional<Architecture> find(Checkpoint checkpoint) {
+    ObjectNode config = checkpoint.config();
+    return config.hasNonNull("model_type")
+            && !SUPPORTED.contains(config.path("model_type").asString(""))
+        ? Optional.empty()
+        : Optional.of(read(checkpoint));
   }
 
   private Architecture architecture() {

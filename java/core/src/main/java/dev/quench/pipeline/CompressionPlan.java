@@ -56,7 +56,7 @@ public record CompressionPlan(
               + " has a quantization_config: the model is compressed already. Start from the original checkpoint.");
     }
     FusedExperts experts = FusedExperts.of(original);
-    ModelModules model = ModelModules.of(experts, configFile);
+    ModelModules model = ModelModules.of(experts);
     SchemeAssignment assignment = SchemeAssignment.assign(request.recipe(), model.tree());
     Map<String, ModulePlan> modules = modulePlans(experts.checkpoint(), model, assignment);
     requireSharedScales(model.matrices().keySet(), modules);
@@ -104,10 +104,7 @@ public record CompressionPlan(
   /** What there is a description of. */
   public Architecture architecture() {
     // Refuses the family, by a message that names those that are known.
-    return family.orElseGet(
-        () ->
-            ArchitectureReader.read(
-                checkpoint.config(), checkpoint.folder().resolve("config.json").toString()));
+    return family.orElseGet(() -> ArchitectureReader.read(checkpoint));
   }
 
   /** Whether a modifier needs to see activations. */

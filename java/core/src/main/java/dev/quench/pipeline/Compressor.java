@@ -43,6 +43,7 @@ public final class Compressor {
   private final ProgressListener listener;
   private final Cancellation cancellation;
   private final WeightSource originals;
+  private final GlobalScales globalScales;
   private final List<ModuleReport> reports = new ArrayList<>();
   private final LayerClock clock = new LayerClock();
 
@@ -61,6 +62,7 @@ public final class Compressor {
     this.listener = listener;
     this.cancellation = cancellation;
     this.originals = new StoredWeights(device, plan.checkpoint(), Map.of());
+    this.globalScales = new GlobalScales(plan.checkpoint(), plan.modules());
   }
 
   /**
@@ -175,15 +177,11 @@ public final class Compressor {
   }
 
   private ActivationStore openStore(List<Batch> batches) {
-    ActivationStore.Side side =
-        request.propagation() == Propagation.STEP
-            ? ActivationStore.Side.KEPT
-            : ActivationStore.Side.TRANSIENT;
     return ActivationStore.open(
         device,
         plan.architecture(),
         batches,
-        side,
+        request.propagation().side(),
         request.resources(),
         WorkingMemory.roomForActivations(device, PlanEstimate.working(plan, batches, device)));
   }
@@ -280,6 +278,7 @@ public final class Compressor {
         store,
         plan.modules(),
         plan.checkpoint(),
+        globalScales,
         new WeightEncoder(device, writer::write),
         request.propagation(),
         report -> {
@@ -312,7 +311,7 @@ public final class Compressor {
         plan.modules().get(ModelModules.moduleOf(plan.architecture().embedding()));
     if (embedding != null) {
       ModuleReport report =
-          new WeightRounding(device, plan, new WeightEncoder(device, writer::write))
+          new WeightRounding(device.lanes().getFirst(), plan, globalScales, writer)
               .round(embedding);
       reports.add(report);
       tell(report);

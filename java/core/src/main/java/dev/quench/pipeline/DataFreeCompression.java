@@ -5,7 +5,6 @@ import dev.quench.QuenchException;
 import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
-import dev.quench.format.WeightEncoder;
 import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
 import java.util.ArrayList;
@@ -44,8 +43,9 @@ final class DataFreeCompression {
       CheckpointWriter writer,
       ProgressListener listener,
       Cancellation cancellation) {
+    GlobalScales globalScales = new GlobalScales(plan.checkpoint(), plan.modules());
     for (Device lane : device.lanes()) {
-      lanes.add(new WeightRounding(lane, plan, new WeightEncoder(lane, writer::write)));
+      lanes.add(new WeightRounding(lane, plan, globalScales, writer));
     }
     this.plan = plan;
     this.writer = writer;

@@ -8,50 +8,53 @@ import dev.quench.modifier.WeightRange;
 import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.ScaleFormat;
 import java.lang.foreign.Arena;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Global scales of modules: one for those that runtimes join, from the largest of their weights.
+ * Global scales of modules: one for those that runtimes join, from the largest of their weights,
+ * which are read for it once. Thread-safe.
  */
 final class GlobalScales {
-  private final Device device;
   private final TensorReader originals;
   private final Map<String, ModulePlan> modules;
   private final Map<String, List<String>> sets;
-  private final Map<String, Float> known = new HashMap<>();
 
-  GlobalScales(Device device, TensorReader originals, Map<String, ModulePlan> modules) {
-    this.device = device;
+  /** By the sets' first modules. */
+  private final Map<String, Float> known = new ConcurrentHashMap<>();
+
+  GlobalScales(TensorReader originals, Map<String, ModulePlan> modules) {
     this.originals = originals;
     this.modules = modules;
     this.sets = FusedModules.sets(modules.keySet());
   }
 
-  /** That of a module; 1 if its scheme has none. Reads the weights of its set, once. */
-  float of(ModulePlan module) {
+  /**
+   * That of a module; 1 if its scheme has none.
+   *
+   * @param device looks at the weights of its set, if they weren't looked at before
+   */
+  float of(ModulePlan module, Device device) {
     if (module.weights().scaleFormat() != ScaleFormat.E4M3) {
       return GlobalScale.NONE;
     }
     String name = module.linear().name();
-    Float scale = known.get(name);
-    if (scale == null) {
-      List<String> set = sets.getOrDefault(name, List.of(name));
-      float largest = 0;
-      for (String member : set) {
-        largest = Math.max(largest, magnitude(Objects.requireNonNull(modules.get(member))));
-      }
-      scale = GlobalScale.of(largest, module.layout().scaleDtype());
-      for (String member : set) {
-        known.put(member, scale);
-      }
-    }
-    return scale;
+    List<String> set = sets.getOrDefault(name, List.of(name));
+    return known.computeIfAbsent(
+        set.getFirst(),
+        first -> {
+          float largest = 0;
+          for (String member : set) {
+            ModulePlan plan = Objects.requireNonNull(modules.get(member));
+            largest = Math.max(largest, magnitude(plan, device));
+          }
+          return GlobalScale.of(largest, module.layout().scaleDtype());
+        });
   }
 
-  private float magnitude(ModulePlan module) {
+  private float magnitude(ModulePlan module, Device device) {
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
       Tensor weight = scope.upload(originals.read(module.source(), arena));

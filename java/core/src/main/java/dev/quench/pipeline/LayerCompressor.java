@@ -46,6 +46,7 @@ final class LayerCompressor {
       ActivationStore store,
       Map<String, ModulePlan> modules,
       TensorReader originals,
+      GlobalScales globalScales,
       WeightEncoder encoder,
       Propagation propagation,
       Consumer<ModuleReport> reports,
@@ -54,7 +55,7 @@ final class LayerCompressor {
     this.store = store;
     this.modules = modules;
     this.originals = originals;
-    this.globalScales = new GlobalScales(device, originals, modules);
+    this.globalScales = globalScales;
     this.encoder = encoder;
     this.propagation = propagation;
     this.reports = reports;
@@ -244,7 +245,7 @@ final class LayerCompressor {
         result = solution.weight();
         loss = solution.loss();
       } else {
-        result = Rtn.solve(device, original, args, globalScales.of(plan), scope);
+        result = Rtn.solve(device, original, args, globalScales.of(plan, device), scope);
       }
       encoder.encode(result, plan.layout(), stored);
       if (gptq.isPresent() || propagation == Propagation.STEP) {

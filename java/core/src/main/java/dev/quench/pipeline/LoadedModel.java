@@ -49,13 +49,7 @@ public record LoadedModel(
   public static LoadedModel open(Path folder) {
     Checkpoint checkpoint = Checkpoint.open(folder);
     String configFile = folder.resolve("config.json").toString();
-    boolean unknown =
-        checkpoint.config().hasNonNull("model_type")
-            && !ArchitectureReader.knows(checkpoint.config());
-    Optional<Architecture> family =
-        unknown
-            ? Optional.empty()
-            : Optional.of(ArchitectureReader.read(checkpoint.config(), configFile));
+    Optional<Architecture> family = ArchitectureReader.find(checkpoint);
     Map<LinearSpec, NamedModule> modules =
         family.map(StoredModules::described).orElseGet(() -> StoredModules.byNames(checkpoint));
     if (!checkpoint.config().hasNonNull("quantization_config")) {
@@ -140,10 +134,7 @@ public record LoadedModel(
    *     known
    */
   public Architecture architecture() {
-    return family.orElseGet(
-        () ->
-            ArchitectureReader.read(
-                checkpoint.config(), checkpoint.folder().resolve("config.json").toString()));
+    return family.orElseGet(() -> ArchitectureReader.read(checkpoint));
   }
 
   /** {@code model_type} of config.json. */

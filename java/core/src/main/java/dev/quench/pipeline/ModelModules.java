@@ -41,28 +41,19 @@ record ModelModules(
   }
 
   /**
-   * @param configFile names config.json in messages
    * @throws InvalidInputException if the description and the tensors don't fit each other
    */
-  static ModelModules of(FusedExperts experts, String configFile) {
+  static ModelModules of(FusedExperts experts) {
     Checkpoint checkpoint = experts.checkpoint();
-    boolean unknown =
-        checkpoint.config().hasNonNull("model_type")
-            && !ArchitectureReader.knows(checkpoint.config());
-    return unknown
-        ? byNames(checkpoint, experts.transposed())
-        : described(checkpoint, ArchitectureReader.read(checkpoint.config(), configFile));
+    return ArchitectureReader.find(checkpoint)
+        .map(architecture -> described(checkpoint, architecture))
+        .orElseGet(() -> byNames(checkpoint, experts.transposed()));
   }
 
   private static ModelModules described(Checkpoint checkpoint, Architecture architecture) {
     Map<String, LinearSpec> matrices = new LinkedHashMap<>();
     List<NamedModule> tree = new ArrayList<>();
-    LinearSpec embedding =
-        new LinearSpec(
-            moduleOf(architecture.embedding()),
-            architecture.vocabularySize(),
-            architecture.hiddenSize(),
-            false);
+    LinearSpec embedding = embedding(architecture);
     tree.add(new NamedModule(embedding.name(), NamedModule.EMBEDDING));
     matrices.put(embedding.name(), embedding);
     for (LinearSpec linear : architecture.linears()) {
@@ -83,6 +74,15 @@ record ModelModules(
         matrices,
         tied ? Optional.of(head) : Optional.empty(),
         architecture.embedding());
+  }
+
+  /** The embedding as a matrix, {@code [vocabulary, hidden]}. */
+  static LinearSpec embedding(Architecture architecture) {
+    return new LinearSpec(
+        moduleOf(architecture.embedding()),
+        architecture.vocabularySize(),
+        architecture.hiddenSize(),
+        false);
   }
 
   private static ModelModules byNames(Checkpoint checkpoint, List<String> transposed) {

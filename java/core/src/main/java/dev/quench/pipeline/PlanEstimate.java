@@ -69,10 +69,7 @@ public record PlanEstimate(
     }
     Architecture architecture = plan.architecture();
     long tokens = ActivationStore.tokens(batches);
-    ActivationStore.Side side =
-        request.propagation() == Propagation.STEP
-            ? ActivationStore.Side.KEPT
-            : ActivationStore.Side.TRANSIENT;
+    ActivationStore.Side side = request.propagation().side();
     boolean ownMemory = device.memoryLimit().isPresent();
     long working = working(plan, batches, device);
     long room = WorkingMemory.roomForActivations(device, working);

@@ -23,10 +23,8 @@ final class StoredModules {
   /** As the family has them; without a head that shares the embedding's weight. */
   static Map<LinearSpec, NamedModule> described(Architecture architecture) {
     Map<LinearSpec, NamedModule> modules = new LinkedHashMap<>();
-    String embedding = ModelModules.moduleOf(architecture.embedding());
-    modules.put(
-        new LinearSpec(embedding, architecture.vocabularySize(), architecture.hiddenSize(), false),
-        new NamedModule(embedding, NamedModule.EMBEDDING));
+    LinearSpec embedding = ModelModules.embedding(architecture);
+    modules.put(embedding, new NamedModule(embedding.name(), NamedModule.EMBEDDING));
     for (LinearSpec linear : architecture.linears()) {
       if (!architecture.tiedEmbeddings() || !linear.equals(architecture.head())) {
         modules.put(linear, NamedModule.linear(linear.name()));

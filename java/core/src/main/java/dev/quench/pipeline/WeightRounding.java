@@ -1,5 +1,6 @@
 package dev.quench.pipeline;
 
+import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
@@ -10,23 +11,27 @@ import dev.quench.modifier.Rtn;
 import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
 
-/** Rounds weights of a plan to nearest and writes what they become. */
+/** Rounds weights of a plan to nearest and writes what they become, on one thread. */
 final class WeightRounding {
   private final Device device;
   private final CompressionPlan plan;
   private final GlobalScales globalScales;
   private final WeightEncoder encoder;
 
-  WeightRounding(Device device, CompressionPlan plan, WeightEncoder encoder) {
-    this.device = device;
+  /**
+   * @param lane of a device, which works on the thread that drives it
+   */
+  WeightRounding(
+      Device lane, CompressionPlan plan, GlobalScales globalScales, CheckpointWriter writer) {
+    this.device = lane;
     this.plan = plan;
-    this.globalScales = new GlobalScales(device, plan.checkpoint(), plan.modules());
-    this.encoder = encoder;
+    this.globalScales = globalScales;
+    this.encoder = new WeightEncoder(lane, writer::write);
   }
 
   ModuleReport round(ModulePlan module) {
     long start = System.nanoTime();
-    float globalScale = globalScales.of(module);
+    float globalScale = globalScales.of(module, device);
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofConfined()) {
       HostTensor original = plan.checkpoint().read(module.source(), arena);

@@ -29,14 +29,15 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 class DeterminismTest {
   /**
-   * Some linears rounded to nearest, which only some orders of propagation see; a calibrated head.
+   * Some linears rounded to nearest, which only some orders of propagation see; so is the
+   * embedding, after all layers; a calibrated head.
    */
   private static final Recipe MIXED =
       RecipeReader.parse(
           """
           quant_stage:
             quant_modifiers:
-              QuantizationModifier: {scheme: W4A16, targets: ["re:.*self_attn.*_proj$"]}
+              QuantizationModifier: {scheme: W4A16, targets: ["re:.*self_attn.*_proj$", Embedding]}
               GPTQModifier: {scheme: W8A8, targets: ["re:.*mlp.*_proj$", lm_head]}
           """,
           "recipe.yaml");
