@@ -188,11 +188,6 @@ abstract class DelegatingDevice implements Device {
   }
 
   @Override
-  public void hadamard(Tensor x, long size) {
-    device.hadamard(x, size);
-  }
-
-  @Override
   public void add(Tensor x, Tensor y) {
     device.add(x, y);
   }

@@ -27,6 +27,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.quench.device.Operand.Kind;
+import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Strategy;
 import dev.quench.quantization.RangeSearch;

@@ -1,7 +1,6 @@
 package dev.quench.cuda;
 
 import dev.quench.quantization.QuantizationArgs;
-import dev.quench.tensor.DType;
 import java.util.OptionalInt;
 
 /**
@@ -42,7 +41,9 @@ record ScaleBlocks(long rows, int columns, int blockRows, int blockColumns) {
 
   private static final int MAX_PIECES = 1024;
 
-  /** Blocks of threads side by side; further columns are done by the same ones, one after another. */
+  /**
+   * Blocks of threads side by side; further columns are done by the same ones, one after another.
+   */
   private static final int MAX_ABREAST = 16;
 
   static ScaleBlocks of(CudaMatrix x, long blockRows, long blockColumns) {

@@ -137,8 +137,7 @@ final class PublishedKernelTest {
                 "1cf4ed06360d8dfbbd2ef62c6918459dad46af9fe86ea7f29a5779ed2cea4137",
                 ""),
             "sm_90a",
-            FAST_HEAD
-                + "#include \"matmul_4.cuh\"\n");
+            FAST_HEAD + "#include \"matmul_4.cuh\"\n");
     Product product = Product.random(256, 128, 512);
     try (PtxRunner runner = PtxRunner.load(ptx)) {
       CUdeviceptr a = runner.buffer(Product.packed(product.a()));
@@ -183,8 +182,7 @@ final class PublishedKernelTest {
                 "d8b4d046427a1c2462cf074fccd2171c9cc81c0a3b92ddac6b90bf80169f4c82",
                 ""),
             "sm_90a",
-            FAST_HEAD
-                + "#include \"matmul_7.cuh\"\n");
+            FAST_HEAD + "#include \"matmul_7.cuh\"\n");
     Product product = Product.random(2048, 4096, 128);
     try (PtxRunner runner = PtxRunner.load(ptx)) {
       CUdeviceptr a = runner.buffer(Product.packed(product.a()));

@@ -44,7 +44,15 @@ final class WarpMatrix implements Family {
             + count
             + ") ";
     return loads
-        ? "{ " + rows + "u32 part[" + count + "]; " + call + " " + form.writeAll(0, Type.B32, "part") + "}"
+        ? "{ "
+            + rows
+            + "u32 part["
+            + count
+            + "]; "
+            + call
+            + " "
+            + form.writeAll(0, Type.B32, "part")
+            + "}"
         : "{ " + rows + "const u32 part[] = {" + form.readAll(1, Type.B32) + "}; " + call + " }";
   }
 
