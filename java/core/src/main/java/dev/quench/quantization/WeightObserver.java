@@ -14,9 +14,11 @@ import java.util.Optional;
  * average, and {@code minmax}, {@code static_minmax} and {@code memoryless_minmax} are one.
  */
 public final class WeightObserver {
+  /** The observer of weights that name none. */
+  static final String DEFAULT = "memoryless_minmax";
+
   /** Smallest and largest element. */
-  private static final List<String> MINMAX =
-      List.of("memoryless_minmax", "minmax", "static_minmax");
+  private static final List<String> MINMAX = List.of(DEFAULT, "minmax", "static_minmax");
 
   /** The range of the least error; each with the defaults of its arguments. */
   private static final Map<String, Map<String, Number>> SEARCHES = new LinkedHashMap<>();
