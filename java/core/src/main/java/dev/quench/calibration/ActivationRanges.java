@@ -8,6 +8,7 @@ import dev.quench.quantization.ActivationObserver.End;
 import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationParameters;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
@@ -25,6 +26,7 @@ public final class ActivationRanges {
   private final Device device;
   private final QuantizationArgs args;
   private final ActivationObserver observer;
+  private final DType dtype;
   private final long rangeColumns;
   private final Tensor min;
   private final Tensor max;
@@ -33,6 +35,7 @@ public final class ActivationRanges {
   /**
    * @param columns of the activations
    * @param rangeColumns that share a range
+   * @param dtype in which scales are computed: that of the model's weights
    * @param rows how many calibration rows there will be
    * @param scope owns the ranges
    */
@@ -41,15 +44,18 @@ public final class ActivationRanges {
       QuantizationArgs args,
       long columns,
       long rangeColumns,
+      DType dtype,
       long rows,
       Scope scope) {
     this.device = device;
     this.args = args;
     this.observer = ActivationObserver.of(args);
     this.rangeColumns = rangeColumns;
+    this.dtype = dtype;
     long ranges = Math.ceilDiv(columns, rangeColumns);
-    this.min = scope.allocate(DType.F32, rows, ranges);
-    this.max = scope.allocate(DType.F32, rows, ranges);
+    DType observed = observer.search().isPresent() ? dtype : DType.F32;
+    this.min = scope.allocate(observed, rows, ranges);
+    this.max = scope.allocate(observed, rows, ranges);
   }
 
   /**
@@ -63,10 +69,7 @@ public final class ActivationRanges {
       Tensor low = min.rows(rows, 1);
       Tensor high = max.rows(rows, 1);
       if (observer.search().isPresent()) {
-        QuantizationArgs blocks =
-            ActivationObserver.overTokens(
-                args, Math.toIntExact(tokens), Math.toIntExact(rangeColumns));
-        device.searchRange(row, blocks, observer.search().get(), low, high);
+        search(row, observer.search().get(), low, high);
       } else {
         device.observe(row, tokens, rangeColumns, low, high);
       }
@@ -74,14 +77,22 @@ public final class ActivationRanges {
     }
   }
 
-  /**
-   * Scale and zero point of each range. Waits for the device.
-   *
-   * @param dtype in which everything is computed: that of the model's weights
-   */
-  public List<QuantizationParameters> parameters(DType dtype) {
-    float[] low = joined(min, End.MIN, dtype);
-    float[] high = joined(max, End.MAX, dtype);
+  /** Errors are those of the model's dtype, in which they are also found sooner. */
+  private void search(Tensor row, RangeSearch search, Tensor low, Tensor high) {
+    QuantizationArgs blocks =
+        ActivationObserver.overTokens(
+            args, Math.toIntExact(row.rows()), Math.toIntExact(rangeColumns));
+    try (Scope work = device.openScope()) {
+      Tensor rounded = work.allocate(dtype, row.rows(), row.columns());
+      device.convert(row, rounded);
+      device.searchRange(rounded, blocks, search, low, high);
+    }
+  }
+
+  /** Scale and zero point of each range. Waits for the device. */
+  public List<QuantizationParameters> parameters() {
+    float[] low = joined(min, End.MIN);
+    float[] high = joined(max, End.MAX);
     List<QuantizationParameters> parameters = new ArrayList<>();
     for (int i = 0; i < low.length; i++) {
       parameters.add(QuantizationParameters.of(low[i], high[i], args, GlobalScale.NONE, dtype));
@@ -90,18 +101,18 @@ public final class ActivationRanges {
   }
 
   /** The global scale for all ranges. Waits for the device. */
-  public float globalScale(DType dtype) {
+  public float globalScale() {
     float magnitude = 0;
-    for (float end : joined(min, End.MIN, dtype)) {
+    for (float end : joined(min, End.MIN)) {
       magnitude = Math.max(magnitude, -end);
     }
-    for (float end : joined(max, End.MAX, dtype)) {
+    for (float end : joined(max, End.MAX)) {
       magnitude = Math.max(magnitude, end);
     }
     return GlobalScale.of(magnitude, dtype);
   }
 
-  private float[] joined(Tensor ends, End end, DType dtype) {
+  private float[] joined(Tensor ends, End end) {
     try (Arena arena = Arena.ofConfined()) {
       HostTensor host = device.onHost(ends, Shape.of(ends.rows(), ends.columns()), arena);
       float[] joined = new float[Math.toIntExact(ends.columns())];

@@ -5,11 +5,15 @@ import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorReader;
 import dev.quench.model.ActivationQuantization;
 import dev.quench.quantization.GlobalScale;
+import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.QuantizationArgs.Dynamic;
+import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** Reads the tensors of an {@link ActivationLayout} back: the inverse of the encoder. */
 public final class ActivationDecoder {
@@ -49,6 +53,11 @@ public final class ActivationDecoder {
     while (zeroPoints.size() < scales.size()) {
       zeroPoints.add((byte) 0);
     }
-    return new ActivationQuantization(layout.args(), scales, zeroPoints, globalScale);
+    QuantizationArgs args = layout.args();
+    return new ActivationQuantization(
+        args.dynamic() == Dynamic.LOCAL ? args.withScaleDtype(Optional.of(DType.F8_E4M3)) : args,
+        scales,
+        zeroPoints,
+        globalScale);
   }
 }

@@ -26,11 +26,9 @@ public final class ActivationEncoder {
    */
   public void encode(ActivationLayout layout, ActivationRanges ranges) {
     if (layout.args().dynamic() == Dynamic.LOCAL) {
-      write(
-          layout,
-          List.of(new QuantizationParameters(ranges.globalScale(layout.scaleDtype()), (byte) 0)));
+      write(layout, List.of(new QuantizationParameters(ranges.globalScale(), (byte) 0)));
     } else {
-      write(layout, ranges.parameters(layout.scaleDtype()));
+      write(layout, ranges.parameters());
     }
   }
 

@@ -50,6 +50,7 @@ final class AttentionStatistics implements AttentionProbe {
                     layout.args(),
                     x.columns(),
                     layout.rangeColumns(x.columns()),
+                    layout.scaleDtype(),
                     rows,
                     scope))
         .add(x, starts);

@@ -11,6 +11,7 @@ import dev.quench.model.Architecture;
 import dev.quench.model.ArchitectureReader;
 import dev.quench.model.LinearSpec;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.WeightObserver;
 import dev.quench.recipe.GptqSpec;
 import dev.quench.recipe.NamedModule;
 import dev.quench.recipe.QuantizationConfig;
@@ -165,6 +166,8 @@ public record CompressionPlan(
       QuantizationArgs args = assigned.scheme().weights().orElseThrow();
       if (assigned.modifier() instanceof GptqSpec) {
         SchemeChecks.requireGptq(args, name);
+      }
+      if (assigned.modifier() instanceof GptqSpec || WeightObserver.weighs(args)) {
         requireInput(assigned.module());
       }
       TensorInfo weight = checkpoint.require(model.source(matrix));
@@ -221,7 +224,7 @@ public record CompressionPlan(
   private static void requireInput(NamedModule module) {
     if (module.className().equals(NamedModule.EMBEDDING)) {
       throw new InvalidInputException(
-          "%s is an embedding, which has no input to calibrate on; quantize it by a QuantizationModifier, or add it to GPTQModifier's ignore list."
+          "%s is an embedding, which has no input to calibrate on; quantize it by a QuantizationModifier with another observer than imatrix_mse, or add it to the modifier's ignore list."
               .formatted(module.name()));
     }
   }

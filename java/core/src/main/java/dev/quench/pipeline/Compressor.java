@@ -23,8 +23,10 @@ import dev.quench.progress.ProgressListener;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import tools.jackson.databind.node.ObjectNode;
@@ -205,14 +207,21 @@ public final class Compressor {
       return;
     }
     listener.on(new ProgressEvent.Note("Resuming after layer %d.".formatted(done)));
+    Map<String, WeightLayout> replayed = replayedLayouts();
+    Set<String> originalWeights = new HashSet<>();
+    for (ModulePlan module : plan.modules().values()) {
+      if (!replayed.containsKey(module.linear().weight())) {
+        originalWeights.add(module.linear().weight());
+      }
+    }
     WeightSource finished =
         new StoredWeights(
             device,
             (name, arena) ->
-                plan.isOutputTensor(name)
+                plan.isOutputTensor(name) && !originalWeights.contains(name)
                     ? writer.read(name, arena)
                     : plan.checkpoint().read(name, arena),
-            replayedLayouts());
+            replayed);
     int readLayers = plan.architecture().layers() - (headNeedsCalibration() ? 0 : 1);
     for (int i = 0; i < Math.min(done, readLayers); i++) {
       cancellation.throwIfRequested();

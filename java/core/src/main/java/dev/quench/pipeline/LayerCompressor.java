@@ -177,6 +177,7 @@ final class LayerCompressor {
     record FactorKey(Gptq.Options options, boolean actOrder) {}
     Map<FactorKey, Optional<Gptq>> factors = new HashMap<>();
     try (Scope scope = device.openScope()) {
+      Optional<Tensor> importance = statistics.importance(scope);
       for (LinearSpec linear : step.linears()) {
         ModulePlan module = plan.modules().get(linear.name());
         if (module == null) {
@@ -205,7 +206,7 @@ final class LayerCompressor {
         module
             .input()
             .ifPresent(layout -> activationEncoder.encode(layout, statistics.ranges(layout)));
-        solve(module, weights.get(linear.weight()), gptq, start);
+        solve(module, weights.get(linear.weight()), gptq, importance, start);
       }
     }
   }
@@ -223,7 +224,12 @@ final class LayerCompressor {
     return original;
   }
 
-  private void solve(ModulePlan module, Tensor weight, Optional<Gptq> gptq, long start) {
+  private void solve(
+      ModulePlan module,
+      Tensor weight,
+      Optional<Gptq> gptq,
+      Optional<Tensor> importance,
+      long start) {
     String name = module.linear().name();
     QuantizationArgs args = module.weights();
     boolean wantsGptq = module.usesHessian();
@@ -234,11 +240,18 @@ final class LayerCompressor {
       QuantizedWeight result;
       double loss = Double.NaN;
       if (gptq.isPresent()) {
-        Gptq.Solution solution = gptq.get().solve(original, weight, args, scope);
+        Gptq.Solution solution = gptq.get().solve(original, weight, args, importance, scope);
         result = solution.weight();
         loss = solution.loss();
       } else {
-        result = Rtn.solve(device, original, args, globalScales.of(module, device), scope);
+        result =
+            Rtn.solve(
+                device,
+                original,
+                args,
+                globalScales.of(module, importance, device),
+                importance,
+                scope);
       }
       encoder.encode(result, module.layout(), stored);
       if (gptq.isPresent() || propagation == Propagation.STEP) {

@@ -5,6 +5,7 @@ import dev.quench.format.ActivationLayout;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.LinearSpec;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.WeightObserver;
 import dev.quench.recipe.GptqSpec;
 import dev.quench.recipe.ModifierSpec;
 import java.util.List;
@@ -31,7 +32,11 @@ public record ModulePlan(
 
   /** Whether its input must be seen. */
   boolean isCalibrated() {
-    return usesHessian() || input.isPresent();
+    return usesHessian() || usesImportance() || input.isPresent();
+  }
+
+  boolean usesImportance() {
+    return WeightObserver.weighs(weights);
   }
 
   boolean usesHessian() {

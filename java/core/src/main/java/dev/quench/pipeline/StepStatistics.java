@@ -1,6 +1,7 @@
 package dev.quench.pipeline;
 
 import dev.quench.calibration.ActivationRanges;
+import dev.quench.calibration.ChannelImportance;
 import dev.quench.calibration.Hessian;
 import dev.quench.device.Device;
 import dev.quench.device.DeviceException;
@@ -12,6 +13,7 @@ import dev.quench.model.LinearSpec;
 import dev.quench.model.Step;
 import dev.quench.model.TokenBatch;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.tensor.DType;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -21,10 +23,18 @@ import java.util.Optional;
  * once, in one pass.
  */
 final class StepStatistics {
+  /** Linears whose inputs are quantized alike share a range. */
+  private record Observed(QuantizationArgs args, DType dtype) {
+    Observed(ActivationLayout layout) {
+      this(layout.args(), layout.scaleDtype());
+    }
+  }
+
   private final Device device;
   private final Step step;
   private final Optional<Hessian> hessian;
-  private final Map<QuantizationArgs, ActivationRanges> ranges = new LinkedHashMap<>();
+  private final Optional<ChannelImportance> importance;
+  private final Map<Observed, ActivationRanges> ranges = new LinkedHashMap<>();
 
   /**
    * @param modules the plans of all compressed modules, by name
@@ -37,33 +47,46 @@ final class StepStatistics {
     this.step = step;
     long columns = step.linears().getFirst().inFeatures();
     boolean wantsHessian = false;
+    boolean wantsImportance = false;
     for (LinearSpec linear : step.linears()) {
       ModulePlan plan = modules.get(linear.name());
       if (plan == null) {
         continue;
       }
       wantsHessian |= plan.usesHessian();
+      wantsImportance |= plan.usesImportance();
       plan.input()
           .ifPresent(
               layout ->
                   ranges.computeIfAbsent(
-                      layout.args(),
-                      args ->
+                      new Observed(layout),
+                      key ->
                           new ActivationRanges(
-                              device, args, columns, layout.rangeColumns(columns), rows, scope)));
+                              device,
+                              key.args,
+                              columns,
+                              layout.rangeColumns(columns),
+                              key.dtype,
+                              rows,
+                              scope)));
     }
     this.hessian =
         wantsHessian ? Optional.of(new Hessian(device, columns, scope)) : Optional.empty();
+    this.importance =
+        wantsImportance
+            ? Optional.of(new ChannelImportance(device, columns, scope))
+            : Optional.empty();
   }
 
   /** Looks at a batch that is about to go through the step. */
   void observe(TokenBatch batch, LayerWeights weights) {
-    if (hessian.isEmpty() && ranges.isEmpty()) {
+    if (hessian.isEmpty() && importance.isEmpty() && ranges.isEmpty()) {
       return;
     }
     try (Scope work = device.openScope()) {
       Tensor input = step.input(batch, weights, work);
       hessian.ifPresent(sum -> sum.add(input, batch.starts().length - 1L));
+      importance.ifPresent(squares -> squares.add(input));
       ranges.values().forEach(range -> range.add(input, batch.starts()));
     } catch (DeviceException e) {
       throw e.during("the statistics of the input of " + step.linears().getFirst().name());
@@ -75,8 +98,13 @@ final class StepStatistics {
     return hessian;
   }
 
+  /** That of the input channels, if an observer needs it. */
+  Optional<Tensor> importance(Scope scope) {
+    return importance.map(squares -> squares.values(step.linears().getFirst().name(), scope));
+  }
+
   ActivationRanges ranges(ActivationLayout layout) {
-    ActivationRanges found = ranges.get(layout.args());
+    ActivationRanges found = ranges.get(new Observed(layout));
     if (found == null) {
       throw new IllegalArgumentException(layout.name() + " wasn't observed");
     }

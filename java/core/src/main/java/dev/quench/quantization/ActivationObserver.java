@@ -43,6 +43,10 @@ public record ActivationObserver(Optional<RangeSearch> search, Joining joining, 
    */
   public static ActivationObserver of(QuantizationArgs args) {
     String name = args.observer().orElse(DEFAULT);
+    if (WeightObserver.weighs(args)) {
+      throw new InvalidInputException(
+          "observer %s is for weights; mse weighs errors alike".formatted(name));
+    }
     Optional<RangeSearch> search = WeightObserver.search(args.withObserver(name));
     Joining joining =
         switch (name) {
