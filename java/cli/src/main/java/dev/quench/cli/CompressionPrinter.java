@@ -1,5 +1,6 @@
 package dev.quench.cli;
 
+import dev.quench.pipeline.AttentionPlan;
 import dev.quench.pipeline.CompressionPlan;
 import dev.quench.pipeline.CompressionReport;
 import dev.quench.pipeline.ModulePlan;
@@ -45,7 +46,19 @@ final class CompressionPrinter {
     Map<String, Integer> schemes = new TreeMap<>();
     for (ModulePlan module : plan.modules().values()) {
       schemes.merge(
-          module.modifier().name() + " " + SchemeNames.of(module.weights()), 1, Integer::sum);
+          module.modifier().name()
+              + " "
+              + SchemeNames.of(module.weights())
+              + module.input().map(input -> ", input " + SchemeNames.of(input.args())).orElse(""),
+          1,
+          Integer::sum);
+    }
+    for (AttentionPlan attention : plan.attention().values()) {
+      schemes.merge(
+          (attention.queries().isPresent() ? "attention " : "KV cache ")
+              + SchemeNames.of(attention.keys().args()),
+          1,
+          Integer::sum);
     }
     out.println(
         plan.checkpoint().config().path("model_type").asString("unknown family")

@@ -8,6 +8,7 @@ import dev.quench.tensor.Shape;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -173,7 +174,19 @@ public final class CpuDevice implements Device {
   public void searchRange(
       Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
     quantization.observe(x, args.blockRows(x.rows()), args.blockColumns(x.columns()), min, max);
-    this.search.searchRange(x, args, search, min, max);
+    this.search.searchRange(x, Optional.empty(), args, search, min, max);
+  }
+
+  @Override
+  public void searchWeighedRange(
+      Tensor x,
+      Tensor importance,
+      QuantizationArgs args,
+      RangeSearch search,
+      Tensor min,
+      Tensor max) {
+    quantization.observe(x, args.blockRows(x.rows()), args.blockColumns(x.columns()), min, max);
+    this.search.searchRange(x, Optional.of(importance), args, search, min, max);
   }
 
   @Override

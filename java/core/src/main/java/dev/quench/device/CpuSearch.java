@@ -3,7 +3,9 @@ package dev.quench.device;
 import dev.quench.quantization.Improvements;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.RangeSearch;
+import dev.quench.tensor.DType;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * {@link RangeSearch} on the CPU. All blocks take all steps, and note which of them made them
@@ -22,12 +24,21 @@ final class CpuSearch {
   }
 
   /**
+   * @param importance of the columns, if errors are weighed; then blocks are of one row
    * @param min of what {@link CpuQuantization#observe} gives, changed to the best range; so is
    *     {@code max}
    */
-  void searchRange(Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
+  void searchRange(
+      Tensor x,
+      Optional<Tensor> importance,
+      QuantizationArgs args,
+      RangeSearch search,
+      Tensor min,
+      Tensor max) {
     HostMatrix from = HostMatrix.of(x);
-    powers = powers.orOther(search, from.dtype());
+    if (importance.isEmpty()) {
+      powers = powers.orOther(search, from.dtype());
+    }
     SearchKernels.Problem problem =
         new SearchKernels.Problem(
             from,
@@ -37,6 +48,7 @@ final class CpuSearch {
             search,
             HostMatrix.of(min),
             HostMatrix.of(max),
+            importance.map(CpuSearch::values),
             powers);
     Improvements improvements = new Improvements(search, problem.blocks());
     if (problem.blockRows() == 1) {
@@ -48,7 +60,8 @@ final class CpuSearch {
   }
 
   private void searchRows(SearchKernels.Problem problem, Improvements improvements) {
-    float worst = RangeSearch.worst(problem.x().dtype());
+    float worst =
+        RangeSearch.worst(problem.importance().isPresent() ? DType.F32 : problem.x().dtype());
     overRows(
         problem,
         (kernels, row) ->
@@ -89,6 +102,15 @@ final class CpuSearch {
       }
       improvements.add(block, errors, RangeSearch.worst(problem.x().dtype()));
     }
+  }
+
+  private static float[] values(Tensor row) {
+    HostMatrix from = HostMatrix.of(row);
+    float[] values = new float[Math.toIntExact(from.columns())];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = FloatAccess.get(from, 0, i);
+    }
+    return values;
   }
 
   @FunctionalInterface

@@ -1,5 +1,6 @@
 package dev.quench.device;
 
+import dev.quench.InvalidInputException;
 import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.RangeSearch;
@@ -177,6 +178,22 @@ public interface Device extends AutoCloseable {
    * has them. Exact.
    */
   void searchRange(Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max);
+
+  /**
+   * The same with errors weighed by the importance of their columns. Blocks are of one row. Exact.
+   *
+   * @param importance F32 [1, columns], not negative
+   */
+  default void searchWeighedRange(
+      Tensor x,
+      Tensor importance,
+      QuantizationArgs args,
+      RangeSearch search,
+      Tensor min,
+      Tensor max) {
+    throw new InvalidInputException(
+        "observers that weigh errors by importance, such as imatrix_mse, aren't on this device yet; use --device cpu.");
+  }
 
   /**
    * Scale and zero point of each block from its range, as {@code

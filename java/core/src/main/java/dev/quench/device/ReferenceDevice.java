@@ -6,6 +6,7 @@ import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import dev.quench.tensor.Shape;
 import java.lang.foreign.Arena;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -124,7 +125,24 @@ public final class ReferenceDevice implements Device {
   public void searchRange(
       Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
     ReferenceSearch.searchRange(
-        HostMatrix.of(x), args, search, HostMatrix.of(min), HostMatrix.of(max));
+        HostMatrix.of(x), Optional.empty(), args, search, HostMatrix.of(min), HostMatrix.of(max));
+  }
+
+  @Override
+  public void searchWeighedRange(
+      Tensor x,
+      Tensor importance,
+      QuantizationArgs args,
+      RangeSearch search,
+      Tensor min,
+      Tensor max) {
+    ReferenceSearch.searchRange(
+        HostMatrix.of(x),
+        Optional.of(HostMatrix.of(importance)),
+        args,
+        search,
+        HostMatrix.of(min),
+        HostMatrix.of(max));
   }
 
   @Override

@@ -7,35 +7,48 @@ import dev.quench.quantization.RangeSearch;
 import dev.quench.quantization.Rounding;
 import dev.quench.tensor.DType;
 import java.util.Arrays;
+import java.util.Optional;
 
 /** {@link RangeSearch} as it is defined. */
 final class ReferenceSearch {
   private ReferenceSearch() {}
 
+  /**
+   * @param importance of the columns, if errors are weighed
+   */
   static void searchRange(
-      HostMatrix x, QuantizationArgs args, RangeSearch search, HostMatrix min, HostMatrix max) {
+      HostMatrix x,
+      Optional<HostMatrix> importance,
+      QuantizationArgs args,
+      RangeSearch search,
+      HostMatrix min,
+      HostMatrix max) {
     long blockRows = args.blockRows(x.rows());
     long blockColumns = args.blockColumns(x.columns());
     ReferenceQuantization.observe(x, blockRows, blockColumns, min, max);
     QuantizationArgs candidate = RangeSearch.candidate(args);
     DType dtype = x.dtype();
+    float worst = RangeSearch.worst(importance.isPresent() ? DType.F32 : dtype);
     Improvements improvements = new Improvements(search, min.rows() * min.columns());
     float[] errors = new float[search.steps()];
     for (long i = 0; i < min.rows(); i++) {
       for (long j = 0; j < min.columns(); j++) {
+        long columns = Math.min(blockColumns, x.columns() - j * blockColumns);
         HostMatrix block =
             x.slice(
                 i * blockRows,
                 Math.min(blockRows, x.rows() - i * blockRows),
                 j * blockColumns,
-                Math.min(blockColumns, x.columns() - j * blockColumns));
+                columns);
+        long first = j * blockColumns;
+        Optional<HostMatrix> weights = importance.map(all -> all.slice(0, 1, first, columns));
         for (int step = 0; step < errors.length; step++) {
           QuantizationParameters parameters =
               search.parameters(
                   FloatAccess.get(min, i, j), FloatAccess.get(max, i, j), step, candidate, dtype);
-          errors[step] = error(block, parameters, candidate, search);
+          errors[step] = error(block, weights, parameters, candidate, search);
         }
-        improvements.add(i * min.columns() + j, errors, RangeSearch.worst(dtype));
+        improvements.add(i * min.columns() + j, errors, worst);
       }
     }
     int end = improvements.end();
@@ -50,6 +63,7 @@ final class ReferenceSearch {
 
   private static float error(
       HostMatrix block,
+      Optional<HostMatrix> importance,
       QuantizationParameters parameters,
       QuantizationArgs args,
       RangeSearch search) {
@@ -64,11 +78,14 @@ final class ReferenceSearch {
         float value = FloatAccess.get(block, r, c);
         byte code = Rounding.code(value, scale, zeroPoint, args, dtype);
         float rounded = Rounding.value(code, scale, zeroPoint, args, dtype);
-        float difference = Rounding.to(dtype, rounded - value);
-        partial[(int) (c % RangeSearch.PARTIAL_SUMS)] += search.power(difference, dtype);
+        float power =
+            importance.isPresent()
+                ? FloatAccess.get(importance.get(), 0, c) * search.weighedPower(rounded - value)
+                : search.power(Rounding.to(dtype, rounded - value), dtype);
+        partial[(int) (c % RangeSearch.PARTIAL_SUMS)] += power;
       }
       sum += RangeSearch.sum(partial);
     }
-    return Rounding.to(dtype, (float) sum);
+    return importance.isPresent() ? (float) sum : Rounding.to(dtype, (float) sum);
   }
 }

@@ -6,6 +6,7 @@ import dev.quench.quantization.QuantizationParameters;
 import dev.quench.quantization.RangeSearch;
 import dev.quench.quantization.Rounding;
 import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * Errors of a row's blocks under all steps of a search. A piece of the row is rounded as a whole
@@ -23,6 +24,7 @@ final class SearchKernels {
       RangeSearch search,
       HostMatrix min,
       HostMatrix max,
+      Optional<float[]> importance,
       PowerTable powers) {
     long blocks() {
       return min.rows() * min.columns();
@@ -65,9 +67,9 @@ final class SearchKernels {
     }
   }
 
-  /** A sum rounded to the dtype of the elements. */
+  /** A sum rounded to the dtype of the elements, if errors aren't weighed. */
   float rounded(float sum) {
-    return Rounding.to(p.x.dtype(), sum);
+    return p.importance.isPresent() ? sum : Rounding.to(p.x.dtype(), sum);
   }
 
   /** Sums of the errors of a row, of each block that it crosses. */
@@ -111,7 +113,9 @@ final class SearchKernels {
     }
     plane.fromUnits(p.x.dtype(), shifted, count);
     Lanes.subtract(plane.values, original, count);
-    plane.round(p.x.dtype(), count);
+    if (p.importance.isEmpty()) {
+      plane.round(p.x.dtype(), count);
+    }
     plane.toBits(count);
   }
 
@@ -152,9 +156,24 @@ final class SearchKernels {
     long from = Math.max(begin(block), column);
     long to = Math.min(end(block), column + count);
     int phase = (int) ((from - begin(block)) % RangeSearch.PARTIAL_SUMS);
-    p.powers.add(plane.bits, (int) (from - column), (int) (to - column), phase, parts);
+    int first = (int) (from - column);
+    int last = (int) (to - column);
+    if (p.importance.isPresent()) {
+      addWeighed(p.importance.get(), column, first, last, phase, parts);
+    } else {
+      p.powers.add(plane.bits, first, last, phase, parts);
+    }
     if (ends) {
       sums[place][step] = RangeSearch.sum(parts);
+    }
+  }
+
+  private void addWeighed(
+      float[] importance, long column, int first, int last, int phase, float[] parts) {
+    for (int i = first; i < last; i++) {
+      float difference = Float.intBitsToFloat(plane.bits[i]);
+      parts[(phase + i - first) % RangeSearch.PARTIAL_SUMS] +=
+          importance[(int) column + i] * p.search.weighedPower(difference);
     }
   }
 

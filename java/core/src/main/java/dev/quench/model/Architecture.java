@@ -52,6 +52,11 @@ public record Architecture(
     return new LinearSpec("lm_head", vocabularySize, hiddenSize, false);
   }
 
+  /** Class name of an attention module, by the field's convention. */
+  public String attentionClass() {
+    return layerClass.replace("DecoderLayer", "Attention");
+  }
+
   /** Decoder layer {@code index}, from 0. */
   public DecoderLayer layer(int index) {
     return new DecoderLayer(this, index);

@@ -5,7 +5,6 @@ import dev.quench.device.AttentionSpec;
 import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
-import dev.quench.quantization.QuantizationArgs;
 import dev.quench.tensor.DType;
 import java.util.Arrays;
 import java.util.Map;
@@ -16,29 +15,42 @@ import java.util.Map;
  * narrower.
  *
  * @param activations F32, BF16 or F16
- * @param inputs how the inputs of linears are quantized, by the linears' names: each row (strategy
- *     token) or group of a row by the range that it has
+ * @param quantized how activations are quantized: the inputs of linears by the linears' names,
+ *     states of attention by the module's name and {@link #QUERIES}, {@link #KEYS} or {@link
+ *     #VALUES}
+ * @param probe sees the states of attention, before they are quantized
  */
-public record Compute(Device device, DType activations, Map<String, QuantizationArgs> inputs) {
+public record Compute(
+    Device device,
+    DType activations,
+    Map<String, ActivationQuantization> quantized,
+    AttentionProbe probe) {
+  /** What the name of an attention module is followed by for its queries. */
+  public static final String QUERIES = ".q";
+
+  /** The same for its keys. */
+  public static final String KEYS = ".k";
+
+  /** The same for its values. */
+  public static final String VALUES = ".v";
+
   public Compute {
-    inputs = Map.copyOf(inputs);
-    inputs.forEach(
-        (name, args) -> {
-          if (!quantizesRows(args)) {
-            throw new IllegalArgumentException(name + ": its inputs aren't quantized row by row");
-          }
-        });
+    quantized = Map.copyOf(quantized);
   }
 
-  /** Whether a row of an input, or a group of one, is quantized by itself. */
-  public static boolean quantizesRows(QuantizationArgs args) {
-    return args.dynamic() == QuantizationArgs.Dynamic.DYNAMIC
-        && args.blockRows(Long.MAX_VALUE) == 1;
-  }
-
-  /** No input is quantized. */
+  /** No activations are quantized. */
   public Compute(Device device, DType activations) {
     this(device, activations, Map.of());
+  }
+
+  /** Nobody looks at attention. */
+  public Compute(Device device, DType activations, Map<String, ActivationQuantization> quantized) {
+    this(device, activations, quantized, AttentionProbe.NONE);
+  }
+
+  /** The same, seen by a probe. */
+  public Compute observedBy(AttentionProbe other) {
+    return new Compute(device, activations, quantized, other);
   }
 
   /** Nothing is rounded. */
@@ -67,27 +79,17 @@ public record Compute(Device device, DType activations, Map<String, Quantization
   private void product(LinearSpec linear, Tensor x, LayerWeights weights, float beta, Tensor y) {
     try (Scope scope = device.openScope()) {
       Tensor weight = weights.get(linear.weight());
-      device.gemm(1, asQuantized(linear, x, scope), false, weight, true, beta, y);
+      device.gemm(1, asQuantized(linear.name(), x, scope), false, weight, true, beta, y);
     }
     if (linear.bias()) {
       device.addRow(weights.get(linear.biasName()), y);
     }
   }
 
-  /** The input as its codes stand for it, if it is quantized. */
-  private Tensor asQuantized(LinearSpec linear, Tensor x, Scope scope) {
-    QuantizationArgs args = inputs.get(linear.name());
-    if (args == null) {
-      return x;
-    }
-    long groups = Math.ceilDiv(x.columns(), args.blockColumns(x.columns()));
-    Tensor scale = scope.allocate(args.scaleFormat().dtype(DType.F32), x.rows(), groups);
-    Tensor zeroPoint = scope.allocate(DType.I8, x.rows(), groups);
-    Tensor codes = scope.allocate(args.codeFormat().dtype(), x.rows(), x.columns());
-    Tensor result = scope.allocate(DType.F32, x.rows(), x.columns());
-    device.quantizeToNearest(x, args, scale, zeroPoint, codes);
-    device.dequantize(codes, scale, zeroPoint, args, result);
-    return result;
+  /** Activations as their codes stand for them, if they are quantized. */
+  private Tensor asQuantized(String name, Tensor x, Scope scope) {
+    ActivationQuantization quantization = quantized.get(name);
+    return quantization == null ? x : quantization.apply(device, x, scope);
   }
 
   /** The same, in a fresh tensor of the scope. */
@@ -131,8 +133,19 @@ public record Compute(Device device, DType activations, Map<String, Quantization
     settle(x);
   }
 
-  void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, long[] starts, Tensor y) {
-    device.attention(q, k, v, spec, starts, y);
+  /** Attention of the module of that name. */
+  void attention(
+      String module, Tensor q, Tensor k, Tensor v, AttentionSpec spec, long[] starts, Tensor y) {
+    probe.observe(module, q, k, v, starts);
+    try (Scope scope = device.openScope()) {
+      device.attention(
+          asQuantized(module + QUERIES, q, scope),
+          asQuantized(module + KEYS, k, scope),
+          asQuantized(module + VALUES, v, scope),
+          spec,
+          starts,
+          y);
+    }
     settle(y);
   }
 

@@ -45,6 +45,16 @@ public final class DecoderLayer {
     return prefix;
   }
 
+  /** Name of the attention module. */
+  public String attention() {
+    return prefix + "self_attn";
+  }
+
+  /** Name of the weight that an attention module's scales have the dtype of. */
+  public String keyWeight() {
+    return k.weight();
+  }
+
   /** All linears, in the order in which the forward pass meets them. */
   public List<LinearSpec> linears() {
     return List.of(q, k, v, o, gate, up, down);
@@ -152,7 +162,8 @@ public final class DecoderLayer {
       compute.rope(queries, headDim, batch.positions(), rotary);
       compute.rope(keys, headDim, batch.positions(), rotary);
       Tensor attended = batch.side().columns(0, q.outFeatures());
-      compute.attention(queries, keys, values, architecture.attention(), batch.starts(), attended);
+      compute.attention(
+          attention(), queries, keys, values, architecture.attention(), batch.starts(), attended);
     }
   }
 

@@ -85,20 +85,27 @@ public final class Gptq {
    *
    * @param original [out, in] as in the checkpoint: its scales are taken from this, in its dtype
    * @param weight F32 [out, in]: the values to round; unchanged
+   * @param importance of the input channels, as {@link WeightRange#of} has it
    * @param scope owns the result
    */
-  public Solution solve(Tensor original, Tensor weight, QuantizationArgs args, Scope scope) {
+  public Solution solve(
+      Tensor original,
+      Tensor weight,
+      QuantizationArgs args,
+      Optional<Tensor> importance,
+      Scope scope) {
     QuantizedWeight result = Rtn.allocate(original, args, GlobalScale.NONE, scope);
-    observe(original, result, args);
+    observe(original, result, args, importance);
     try (Scope work = device.openScope()) {
       double loss = round(weight, result, original.dtype(), work);
       return new Solution(result, loss);
     }
   }
 
-  private void observe(Tensor original, QuantizedWeight result, QuantizationArgs args) {
+  private void observe(
+      Tensor original, QuantizedWeight result, QuantizationArgs args, Optional<Tensor> importance) {
     try (Scope work = device.openScope()) {
-      WeightRange range = WeightRange.of(device, original, args, work);
+      WeightRange range = WeightRange.of(device, original, args, importance, work);
       device.quantizationParameters(
           range.min(), range.max(), args, result.scale(), result.zeroPoint());
     }

@@ -6,6 +6,7 @@ import dev.quench.device.Tensor;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.WeightObserver;
 import dev.quench.tensor.DType;
+import java.util.Optional;
 
 /**
  * Round to nearest: every weight becomes the code closest to it, in the dtype that the checkpoint
@@ -17,22 +18,30 @@ public final class Rtn {
   /**
    * @param weight F32, BF16 or F16 [out, in], as in the checkpoint
    * @param globalScale as {@link QuantizedWeight} has it
+   * @param importance of the input channels, as {@link WeightRange#of} has it
    */
   public static QuantizedWeight solve(
-      Device device, Tensor weight, QuantizationArgs args, float globalScale, Scope scope) {
-    return solve(device, weight, allocate(weight, args, globalScale, scope));
+      Device device,
+      Tensor weight,
+      QuantizationArgs args,
+      float globalScale,
+      Optional<Tensor> importance,
+      Scope scope) {
+    return solve(device, weight, importance, allocate(weight, args, globalScale, scope));
   }
 
-  /** The same, with the codes packed at once. */
+  /** The same without data, with the codes packed at once. */
   public static QuantizedWeight solvePacked(
       Device device, Tensor weight, QuantizationArgs args, float globalScale, Scope scope) {
     DType packed = args.codeFormat().packedDtype().orElseThrow();
     long elements = Math.ceilDiv(weight.columns() * args.numBits(), packed.bits());
     Tensor codes = scope.allocate(packed, weight.rows(), elements);
-    return solve(device, weight, allocate(weight, args, globalScale, codes, scope));
+    return solve(
+        device, weight, Optional.empty(), allocate(weight, args, globalScale, codes, scope));
   }
 
-  private static QuantizedWeight solve(Device device, Tensor weight, QuantizedWeight result) {
+  private static QuantizedWeight solve(
+      Device device, Tensor weight, Optional<Tensor> importance, QuantizedWeight result) {
     QuantizationArgs args = result.args();
     float globalScale = result.globalScale();
     Tensor scale = result.scale();
@@ -42,7 +51,7 @@ public final class Rtn {
       return result;
     }
     try (Scope work = device.openScope()) {
-      WeightRange range = WeightRange.of(device, weight, args, work);
+      WeightRange range = WeightRange.of(device, weight, args, importance, work);
       device.quantizationParameters(range.min(), range.max(), args, globalScale, scale, zeroPoint);
     }
     device.quantize(weight, scale, zeroPoint, args, globalScale, result.codes());

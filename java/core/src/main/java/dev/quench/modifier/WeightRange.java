@@ -21,9 +21,15 @@ public record WeightRange(Tensor min, Tensor max) {
 
   /**
    * @param weight as in the checkpoint
+   * @param importance F32 [1, in] of the input channels, for observers that weigh errors by it
    * @param scope owns the ranges
    */
-  public static WeightRange of(Device device, Tensor weight, QuantizationArgs args, Scope scope) {
+  public static WeightRange of(
+      Device device,
+      Tensor weight,
+      QuantizationArgs args,
+      Optional<Tensor> importance,
+      Scope scope) {
     long blockRows = args.blockRows(weight.rows());
     long blockColumns = args.blockColumns(weight.columns());
     long rows = Math.ceilDiv(weight.rows(), blockRows);
@@ -31,7 +37,10 @@ public record WeightRange(Tensor min, Tensor max) {
     Tensor min = scope.allocate(weight.dtype(), rows, columns);
     Tensor max = scope.allocate(weight.dtype(), rows, columns);
     Optional<RangeSearch> search = WeightObserver.search(args);
-    if (search.isPresent()) {
+    if (WeightObserver.weighs(args)) {
+      device.searchWeighedRange(
+          weight, importance.orElseThrow(), args, search.orElseThrow(), min, max);
+    } else if (search.isPresent()) {
       device.searchRange(weight, args, search.get(), min, max);
     } else {
       device.observe(weight, blockRows, blockColumns, min, max);

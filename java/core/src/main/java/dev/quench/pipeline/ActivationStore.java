@@ -224,6 +224,11 @@ final class ActivationStore implements AutoCloseable {
     return batches.size();
   }
 
+  /** Calibration rows of all batches. */
+  long rows() {
+    return batches.stream().mapToLong(batch -> batch.starts().length - 1L).sum();
+  }
+
   /**
    * The residual stream of a batch as it was when the batch was last closed: F32 [tokens, hidden].
    */

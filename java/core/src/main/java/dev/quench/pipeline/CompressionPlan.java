@@ -5,11 +5,13 @@ import dev.quench.checkpoint.Checkpoint;
 import dev.quench.checkpoint.OutputLayout;
 import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorInfo;
+import dev.quench.format.ActivationLayout;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.Architecture;
 import dev.quench.model.ArchitectureReader;
 import dev.quench.model.LinearSpec;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.WeightObserver;
 import dev.quench.recipe.GptqSpec;
 import dev.quench.recipe.NamedModule;
 import dev.quench.recipe.QuantizationConfig;
@@ -32,6 +34,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param family the description of the model's family; without one weights can only be rounded to
  *     nearest
  * @param modules what is to become of each compressed module, by name, in the order of the model
+ * @param attention how the states of attention modules are quantized, by the modules' names; none
+ *     if they aren't
  * @param copied tensors that are carried over as they are
  * @param config the output's config.json
  */
@@ -40,6 +44,7 @@ public record CompressionPlan(
     Optional<Architecture> family,
     SchemeAssignment assignment,
     Map<String, ModulePlan> modules,
+    Map<String, AttentionPlan> attention,
     List<TensorInfo> copied,
     OutputLayout layout,
     ObjectNode config) {
@@ -68,7 +73,7 @@ public record CompressionPlan(
       for (TensorInfo part : needed(tensor, experts, head.modules())) {
         ModulePlan plan = head.modules().get(ModelModules.moduleOf(part.name()));
         if (plan != null && part.name().equals(plan.source())) {
-          outputs.addAll(plan.layout().tensors());
+          outputs.addAll(plan.tensors());
         } else {
           copied.add(part);
           outputs.add(new OutputTensor(part.name(), part.dtype(), part.shape()));
@@ -76,12 +81,16 @@ public record CompressionPlan(
       }
     }
     head.addTo(experts.checkpoint(), outputs, copied);
+    Map<String, AttentionPlan> attention =
+        AttentionPlan.of(experts.checkpoint(), model.architecture(), assignment);
+    attention.values().forEach(plan -> outputs.addAll(plan.tensors()));
     CompressionPlan plan =
         new CompressionPlan(
             experts.checkpoint(),
             model.architecture(),
             assignment,
             head.modules(),
+            attention,
             List.copyOf(copied),
             OutputLayout.plan(outputs, request.maxShardSize()),
             config(original, assignment, head));
@@ -109,7 +118,7 @@ public record CompressionPlan(
 
   /** Whether a modifier needs to see activations. */
   public boolean needsCalibration() {
-    return modules.values().stream().anyMatch(module -> module.modifier() instanceof GptqSpec);
+    return !attention.isEmpty() || modules.values().stream().anyMatch(ModulePlan::isCalibrated);
   }
 
   /** The plan of a compressed module. */
@@ -145,7 +154,8 @@ public record CompressionPlan(
     for (SchemeAssignment.Assigned assigned : assignment.assigned().values()) {
       String name = assigned.module().name();
       LinearSpec matrix = model.matrices().get(name);
-      if (assigned.scheme().weights().isEmpty()) {
+      requireWeights(assigned);
+      if (assigned.module().isAttention()) {
         continue;
       }
       if (matrix == null) {
@@ -153,9 +163,11 @@ public record CompressionPlan(
             "%s holds the weights of experts transposed, which Quench doesn't compress yet; add \"re:.*experts.*\" to the recipe's ignore list to leave them as they are."
                 .formatted(name));
       }
-      QuantizationArgs args = assigned.scheme().weights().get();
+      QuantizationArgs args = assigned.scheme().weights().orElseThrow();
       if (assigned.modifier() instanceof GptqSpec) {
         SchemeChecks.requireGptq(args, name);
+      }
+      if (assigned.modifier() instanceof GptqSpec || WeightObserver.weighs(args)) {
         requireInput(assigned.module());
       }
       TensorInfo weight = checkpoint.require(model.source(matrix));
@@ -173,15 +185,46 @@ public record CompressionPlan(
               weight.dtype(),
               args,
               assigned.scheme().effectiveFormat());
-      modules.put(name, new ModulePlan(matrix, weight.name(), assigned.modifier(), args, layout));
+      modules.put(
+          name,
+          new ModulePlan(
+              matrix, weight.name(), assigned.modifier(), args, layout, input(assigned, layout)));
     }
     return modules;
+  }
+
+  /** What is stored of the input; an embedding's are the ids of tokens. */
+  private static Optional<ActivationLayout> input(
+      SchemeAssignment.Assigned assigned, WeightLayout weight) {
+    NamedModule module = assigned.module();
+    return assigned
+        .scheme()
+        .inputActivations()
+        .filter(args -> !module.className().equals(NamedModule.EMBEDDING))
+        .map(
+            args ->
+                new ActivationLayout(
+                    module.name() + ActivationLayout.INPUT, args, 1, weight.scaleDtype()))
+        .filter(layout -> !layout.tensors().isEmpty());
+  }
+
+  /** Only attention is quantized without weights. */
+  private static void requireWeights(SchemeAssignment.Assigned assigned) {
+    boolean weights = assigned.scheme().weights().isPresent();
+    if (weights == assigned.module().isAttention()) {
+      throw new InvalidInputException(
+          weights
+              ? "%s is of class %s, which has no weights of its own; give its config group input_activations only."
+                  .formatted(assigned.module().name(), assigned.module().className())
+              : "%s: its config group has no weights; only attention is quantized by input_activations alone."
+                  .formatted(assigned.module().name()));
+    }
   }
 
   private static void requireInput(NamedModule module) {
     if (module.className().equals(NamedModule.EMBEDDING)) {
       throw new InvalidInputException(
-          "%s is an embedding, which has no input to calibrate on; quantize it by a QuantizationModifier, or add it to GPTQModifier's ignore list."
+          "%s is an embedding, which has no input to calibrate on; quantize it by a QuantizationModifier with another observer than imatrix_mse, or add it to the modifier's ignore list."
               .formatted(module.name()));
     }
   }

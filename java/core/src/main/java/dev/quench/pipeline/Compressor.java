@@ -11,7 +11,6 @@ import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.format.StoredWeights;
-import dev.quench.format.WeightEncoder;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.Architecture;
 import dev.quench.model.Compute;
@@ -21,12 +20,13 @@ import dev.quench.model.OutputProjection;
 import dev.quench.model.WeightSource;
 import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
-import dev.quench.recipe.GptqSpec;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import tools.jackson.databind.node.ObjectNode;
@@ -207,14 +207,21 @@ public final class Compressor {
       return;
     }
     listener.on(new ProgressEvent.Note("Resuming after layer %d.".formatted(done)));
+    Map<String, WeightLayout> replayed = replayedLayouts();
+    Set<String> originalWeights = new HashSet<>();
+    for (ModulePlan module : plan.modules().values()) {
+      if (!replayed.containsKey(module.linear().weight())) {
+        originalWeights.add(module.linear().weight());
+      }
+    }
     WeightSource finished =
         new StoredWeights(
             device,
             (name, arena) ->
-                plan.isOutputTensor(name)
+                plan.isOutputTensor(name) && !originalWeights.contains(name)
                     ? writer.read(name, arena)
                     : plan.checkpoint().read(name, arena),
-            replayedLayouts());
+            replayed);
     int readLayers = plan.architecture().layers() - (headNeedsCalibration() ? 0 : 1);
     for (int i = 0; i < Math.min(done, readLayers); i++) {
       cancellation.throwIfRequested();
@@ -258,7 +265,10 @@ public final class Compressor {
       if (index + 1 < architecture.layers()) {
         originals.prefetch(architecture.layer(index + 1).tensors());
       }
-      compressor.compress(layer.steps(forward.compute(), forward.rotary()), weights, last);
+      compressor.compress(
+          probe -> layer.steps(forward.compute().observedBy(probe), forward.rotary()),
+          weights,
+          last);
     }
     for (TensorInfo tensor : plan.copied()) {
       if (tensor.name().startsWith(layer.prefix())) {
@@ -276,10 +286,9 @@ public final class Compressor {
     return new LayerCompressor(
         device,
         store,
-        plan.modules(),
-        plan.checkpoint(),
+        plan,
         globalScales,
-        new WeightEncoder(device, writer::write),
+        writer::write,
         request.propagation(),
         report -> {
           layerReports.add(report);
@@ -290,7 +299,7 @@ public final class Compressor {
 
   private boolean headNeedsCalibration() {
     ModulePlan head = plan.modules().get(plan.architecture().head().name());
-    return head != null && head.modifier() instanceof GptqSpec;
+    return head != null && head.isCalibrated();
   }
 
   /** The output projection, if it is compressed: a layer of one step, whose result nobody reads. */
@@ -301,7 +310,8 @@ public final class Compressor {
     OutputProjection head = new OutputProjection(plan.architecture());
     try (Scope scope = device.openScope()) {
       layerCompressor(writer, store, reports)
-          .compress(List.of(head.step(forward.compute())), head.load(originals, scope), true);
+          .compress(
+              probe -> List.of(head.step(forward.compute())), head.load(originals, scope), true);
     }
   }
 

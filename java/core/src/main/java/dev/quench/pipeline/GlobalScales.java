@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -34,9 +35,10 @@ final class GlobalScales {
   /**
    * That of a module; 1 if its scheme has none.
    *
+   * @param importance of the input channels, which all of the set share, where observers need it
    * @param device looks at the weights of its set, if they weren't looked at before
    */
-  float of(ModulePlan module, Device device) {
+  float of(ModulePlan module, Optional<Tensor> importance, Device device) {
     if (module.weights().scaleFormat() != ScaleFormat.E4M3) {
       return GlobalScale.NONE;
     }
@@ -48,17 +50,17 @@ final class GlobalScales {
           float largest = 0;
           for (String member : set) {
             ModulePlan plan = Objects.requireNonNull(modules.get(member));
-            largest = Math.max(largest, magnitude(plan, device));
+            largest = Math.max(largest, magnitude(plan, importance, device));
           }
           return GlobalScale.of(largest, module.layout().scaleDtype());
         });
   }
 
-  private float magnitude(ModulePlan module, Device device) {
+  private float magnitude(ModulePlan module, Optional<Tensor> importance, Device device) {
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
       Tensor weight = scope.upload(originals.read(module.source(), arena));
-      return WeightRange.of(device, weight, module.weights(), scope).magnitude(device);
+      return WeightRange.of(device, weight, module.weights(), importance, scope).magnitude(device);
     }
   }
 }

@@ -2,6 +2,7 @@ package dev.quench.pipeline;
 
 import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorInfo;
+import dev.quench.format.ActivationLayout;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.LinearSpec;
 import dev.quench.recipe.NamedModule;
@@ -59,9 +60,14 @@ public record Inspection(
         continue;
       }
       List<String> names =
-          layout == null
-              ? List.of(linear.weight())
-              : layout.tensors().stream().map(OutputTensor::name).toList();
+          new ArrayList<>(
+              layout == null
+                  ? List.of(linear.weight())
+                  : layout.tensors().stream().map(OutputTensor::name).toList());
+      ActivationLayout input = model.activations().get(linear.name() + ActivationLayout.INPUT);
+      if (input != null) {
+        input.tensors().forEach(tensor -> names.add(tensor.name()));
+      }
       seen.addAll(names);
       long bytes = names.stream().mapToLong(name -> model.checkpoint().require(name).bytes()).sum();
       String scheme =

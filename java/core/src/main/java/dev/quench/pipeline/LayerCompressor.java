@@ -1,13 +1,14 @@
 package dev.quench.pipeline;
 
 import dev.quench.Cancellation;
-import dev.quench.calibration.Hessian;
-import dev.quench.checkpoint.TensorReader;
 import dev.quench.device.Device;
 import dev.quench.device.DeviceException;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
+import dev.quench.format.ActivationEncoder;
+import dev.quench.format.TensorSink;
 import dev.quench.format.WeightEncoder;
+import dev.quench.model.AttentionProbe;
 import dev.quench.model.LayerWeights;
 import dev.quench.model.LinearSpec;
 import dev.quench.model.Step;
@@ -33,10 +34,10 @@ import java.util.function.Consumer;
 final class LayerCompressor {
   private final Device device;
   private final ActivationStore store;
-  private final Map<String, ModulePlan> modules;
-  private final TensorReader originals;
+  private final CompressionPlan plan;
   private final GlobalScales globalScales;
   private final WeightEncoder encoder;
+  private final ActivationEncoder activationEncoder;
   private final Propagation propagation;
   private final Consumer<ModuleReport> reports;
   private final Cancellation cancellation;
@@ -44,33 +45,42 @@ final class LayerCompressor {
   LayerCompressor(
       Device device,
       ActivationStore store,
-      Map<String, ModulePlan> modules,
-      TensorReader originals,
+      CompressionPlan plan,
       GlobalScales globalScales,
-      WeightEncoder encoder,
+      TensorSink sink,
       Propagation propagation,
       Consumer<ModuleReport> reports,
       Cancellation cancellation) {
     this.device = device;
     this.store = store;
-    this.modules = modules;
-    this.originals = originals;
+    this.plan = plan;
     this.globalScales = globalScales;
-    this.encoder = encoder;
+    this.encoder = new WeightEncoder(device, sink);
+    this.activationEncoder = new ActivationEncoder(sink);
     this.propagation = propagation;
     this.reports = reports;
     this.cancellation = cancellation;
   }
 
+  /** The steps of a layer, in order, whose attention a probe sees. */
+  @FunctionalInterface
+  interface Steps {
+    List<Step> observedBy(AttentionProbe probe);
+  }
+
   /**
-   * @param steps of the layer, in order
    * @param weights the layer's weights; compressed ones are replaced by their dequantized values
    * @param last whether nobody reads the layer's output, so that it needn't be computed
    */
-  void compress(List<Step> steps, LayerWeights weights, boolean last) {
-    switch (propagation) {
-      case STEP -> stepByStep(steps, weights, last);
-      case LAYER -> wholeLayer(steps, weights, last);
+  void compress(Steps steps, LayerWeights weights, boolean last) {
+    try (Scope scope = device.openScope()) {
+      AttentionStatistics attention =
+          new AttentionStatistics(device, plan.attention(), store.rows(), scope);
+      switch (propagation) {
+        case STEP -> stepByStep(steps.observedBy(attention), weights, last);
+        case LAYER -> wholeLayer(steps, attention, weights, last);
+      }
+      attention.encode(activationEncoder);
     }
   }
 
@@ -79,16 +89,15 @@ final class LayerCompressor {
     Optional<Step> pending = Optional.empty();
     for (Step step : steps) {
       try (Scope scope = device.openScope()) {
-        Optional<Hessian> hessian =
-            needsHessian(step) ? Optional.of(newHessian(step, scope)) : Optional.empty();
+        StepStatistics statistics = statistics(step, scope);
         for (int b = 0; b < store.batches(); b++) {
           cancellation.throwIfRequested();
           try (ActivationStore.Visit visit = store.visit(b)) {
             pending.ifPresent(previous -> run(previous, visit.tokens(), weights));
-            hessian.ifPresent(sum -> observe(step, visit.tokens(), weights, sum));
+            statistics.observe(visit.tokens(), weights);
           }
         }
-        solve(step, weights, hessian);
+        solve(step, weights, statistics);
       }
       pending = Optional.of(step);
     }
@@ -107,34 +116,31 @@ final class LayerCompressor {
    * Two passes, as llm-compressor does it: all statistics with the original weights first, then the
    * compressed layer.
    */
-  private void wholeLayer(List<Step> steps, LayerWeights weights, boolean last) {
+  private void wholeLayer(
+      Steps layer, AttentionStatistics attention, LayerWeights weights, boolean last) {
+    List<Step> observed = layer.observedBy(attention);
     try (Scope scope = device.openScope()) {
-      Map<Step, Hessian> hessians = new LinkedHashMap<>();
-      for (Step step : steps) {
-        if (needsHessian(step)) {
-          hessians.put(step, newHessian(step, scope));
-        }
+      Map<Step, StepStatistics> statistics = new LinkedHashMap<>();
+      for (Step step : observed) {
+        statistics.put(step, statistics(step, scope));
       }
       for (int b = 0; b < store.batches(); b++) {
         cancellation.throwIfRequested();
         try (ActivationStore.Visit visit = store.visit(b)) {
           TokenBatch copy = visit.scratchCopy();
-          for (Step step : steps) {
-            Hessian hessian = hessians.get(step);
-            if (hessian != null) {
-              observe(step, copy, weights, hessian);
-            }
-            if (step != steps.getLast()) {
-              run(step, copy, weights);
-            }
-          }
+          statistics.forEach(
+              (step, seen) -> {
+                seen.observe(copy, weights);
+                if (step != observed.getLast()) {
+                  run(step, copy, weights);
+                }
+              });
         }
       }
-      for (Step step : steps) {
-        solve(step, weights, Optional.ofNullable(hessians.get(step)));
-      }
+      statistics.forEach((step, seen) -> solve(step, weights, seen));
     }
     if (!last) {
+      List<Step> steps = layer.observedBy(AttentionProbe.NONE);
       for (int b = 0; b < store.batches(); b++) {
         cancellation.throwIfRequested();
         try (ActivationStore.Visit visit = store.visit(b)) {
@@ -146,16 +152,8 @@ final class LayerCompressor {
     }
   }
 
-  private Hessian newHessian(Step step, Scope scope) {
-    return new Hessian(device, step.linears().getFirst().inFeatures(), scope);
-  }
-
-  private boolean needsHessian(Step step) {
-    return step.linears().stream()
-        .anyMatch(
-            linear ->
-                modules.containsKey(linear.name())
-                    && modules.get(linear.name()).modifier() instanceof GptqSpec);
+  private StepStatistics statistics(Step step, Scope scope) {
+    return new StepStatistics(device, step, plan.modules(), store.rows(), scope);
   }
 
   private void run(Step step, TokenBatch batch, LayerWeights weights) {
@@ -171,35 +169,28 @@ final class LayerCompressor {
     return step.linears().getFirst().name();
   }
 
-  private void observe(Step step, TokenBatch batch, LayerWeights weights, Hessian hessian) {
-    try (Scope work = device.openScope()) {
-      hessian.add(step.input(batch, weights, work), batch.starts().length - 1L);
-    } catch (DeviceException e) {
-      throw e.during("the Hessian of " + first(step));
-    }
-  }
-
   /**
    * Compresses the linears of a step; those that share options share a factorization of the
    * Hessian.
    */
-  private void solve(Step step, LayerWeights weights, Optional<Hessian> hessian) {
+  private void solve(Step step, LayerWeights weights, StepStatistics statistics) {
     record FactorKey(Gptq.Options options, boolean actOrder) {}
     Map<FactorKey, Optional<Gptq>> factors = new HashMap<>();
     try (Scope scope = device.openScope()) {
+      Optional<Tensor> importance = statistics.importance(scope);
       for (LinearSpec linear : step.linears()) {
-        ModulePlan plan = modules.get(linear.name());
-        if (plan == null) {
+        ModulePlan module = plan.modules().get(linear.name());
+        if (module == null) {
           continue;
         }
         cancellation.throwIfRequested();
         long start = System.nanoTime();
         Optional<Gptq> gptq = Optional.empty();
-        if (plan.modifier() instanceof GptqSpec spec) {
+        if (module.modifier() instanceof GptqSpec spec) {
           FactorKey key =
               new FactorKey(
                   new Gptq.Options(spec.blockSize(), spec.dampeningFraction()),
-                  plan.weights().actOrder().isPresent());
+                  module.weights().actOrder().isPresent());
           gptq =
               factors.computeIfAbsent(
                   key,
@@ -207,12 +198,15 @@ final class LayerCompressor {
                       Gptq.prepare(
                           device,
                           k.options(),
-                          hessian.orElseThrow(),
+                          statistics.hessian().orElseThrow(),
                           k.actOrder(),
                           linear.name(),
                           scope));
         }
-        solve(plan, weights.get(linear.weight()), gptq, start);
+        module
+            .input()
+            .ifPresent(layout -> activationEncoder.encode(layout, statistics.ranges(layout)));
+        solve(module, weights.get(linear.weight()), gptq, importance, start);
       }
     }
   }
@@ -230,24 +224,36 @@ final class LayerCompressor {
     return original;
   }
 
-  private void solve(ModulePlan plan, Tensor weight, Optional<Gptq> gptq, long start) {
-    String module = plan.linear().name();
-    QuantizationArgs args = plan.weights();
-    boolean wantsGptq = plan.modifier() instanceof GptqSpec;
+  private void solve(
+      ModulePlan module,
+      Tensor weight,
+      Optional<Gptq> gptq,
+      Optional<Tensor> importance,
+      long start) {
+    String name = module.linear().name();
+    QuantizationArgs args = module.weights();
+    boolean wantsGptq = module.usesHessian();
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofShared()) {
-      HostTensor stored = originals.read(plan.source(), arena);
+      HostTensor stored = plan.checkpoint().read(module.source(), arena);
       Tensor original = original(stored, weight, scope);
       QuantizedWeight result;
       double loss = Double.NaN;
       if (gptq.isPresent()) {
-        Gptq.Solution solution = gptq.get().solve(original, weight, args, scope);
+        Gptq.Solution solution = gptq.get().solve(original, weight, args, importance, scope);
         result = solution.weight();
         loss = solution.loss();
       } else {
-        result = Rtn.solve(device, original, args, globalScales.of(plan, device), scope);
+        result =
+            Rtn.solve(
+                device,
+                original,
+                args,
+                globalScales.of(module, importance, device),
+                importance,
+                scope);
       }
-      encoder.encode(result, plan.layout(), stored);
+      encoder.encode(result, module.layout(), stored);
       if (gptq.isPresent() || propagation == Propagation.STEP) {
         device.dequantize(
             result.codes(), result.scale(), result.zeroPoint(), args, result.globalScale(), weight);
@@ -255,14 +261,14 @@ final class LayerCompressor {
       device.synchronize();
       reports.accept(
           new ModuleReport(
-              module,
+              name,
               gptq.isPresent() ? "gptq" : "rtn",
               loss,
               gptq.map(Gptq::dampings).orElse(0),
               wantsGptq && gptq.isEmpty(),
               (System.nanoTime() - start) / 1e9));
     } catch (DeviceException e) {
-      throw e.during(module);
+      throw e.during(name);
     }
   }
 }

@@ -1,11 +1,13 @@
 package dev.quench.pipeline;
 
-import dev.quench.InvalidInputException;
 import dev.quench.checkpoint.Checkpoint;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
+import dev.quench.format.ActivationDecoder;
+import dev.quench.format.ActivationLayout;
 import dev.quench.format.StoredWeights;
 import dev.quench.format.WeightLayout;
+import dev.quench.model.ActivationQuantization;
 import dev.quench.model.Architecture;
 import dev.quench.model.ArchitectureReader;
 import dev.quench.model.Compute;
@@ -13,6 +15,7 @@ import dev.quench.model.LinearSpec;
 import dev.quench.model.WeightSource;
 import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.quantization.QuantizationArgs.Dynamic;
 import dev.quench.quantization.QuantizationScheme;
 import dev.quench.recipe.NamedModule;
 import dev.quench.recipe.QuantizationConfig;
@@ -31,7 +34,7 @@ import java.util.Optional;
  * @param quantization what config.json says of the compression, if there is any
  * @param modules the linears and embeddings, with their classes, in the order of the model
  * @param layouts of the compressed weights, by the name of the weight in an uncompressed checkpoint
- * @param inputs how the inputs of linears are quantized, by the linears' names
+ * @param activations how a runtime quantizes activations, by {@link ActivationLayout#name}
  */
 public record LoadedModel(
     Checkpoint checkpoint,
@@ -39,7 +42,7 @@ public record LoadedModel(
     Optional<QuantizationConfig> quantization,
     Map<LinearSpec, NamedModule> modules,
     Map<String, WeightLayout> layouts,
-    Map<String, QuantizationArgs> inputs) {
+    Map<String, ActivationLayout> activations) {
 
   /**
    * Reads config.json and the headers of the weight files.
@@ -65,19 +68,53 @@ public record LoadedModel(
         Optional.of(quantization),
         modules,
         layouts(checkpoint, modules, matcher),
-        inputs(modules, matcher));
+        activations(checkpoint, family, quantization, modules, matcher));
   }
 
-  private static Map<String, QuantizationArgs> inputs(
-      Map<LinearSpec, NamedModule> modules, TargetMatcher matcher) {
-    Map<String, QuantizationArgs> inputs = new LinkedHashMap<>();
+  private static Map<String, ActivationLayout> activations(
+      Checkpoint checkpoint,
+      Optional<Architecture> family,
+      QuantizationConfig quantization,
+      Map<LinearSpec, NamedModule> modules,
+      TargetMatcher matcher) {
+    Map<String, ActivationLayout> activations = new LinkedHashMap<>();
     modules.forEach(
         (matrix, module) ->
             matcher
                 .match(module)
                 .flatMap(QuantizationScheme::inputActivations)
-                .ifPresent(args -> inputs.put(matrix.name(), args)));
-    return inputs;
+                .filter(args -> module.className().equals(NamedModule.LINEAR))
+                .ifPresent(
+                    args -> {
+                      String name = matrix.name() + ActivationLayout.INPUT;
+                      activations.put(name, layout(checkpoint, name, args, 1));
+                    }));
+    Optional<QuantizationArgs> cache = quantization.kvCacheScheme();
+    if (family.isPresent() && cache.isPresent()) {
+      Architecture architecture = family.get();
+      for (int i = 0; i < architecture.layers(); i++) {
+        String module = architecture.layer(i).attention();
+        boolean queries =
+            matcher.match(new NamedModule(module, architecture.attentionClass())).isPresent();
+        AttentionPlan.of(module, architecture.attention(), cache.get(), queries, DType.F32)
+            .layouts()
+            .forEach(
+                layout ->
+                    activations.put(
+                        layout.name(),
+                        layout(checkpoint, layout.name(), layout.args(), layout.heads())));
+      }
+    }
+    return activations;
+  }
+
+  /** With scales of the dtype that they are stored in. */
+  private static ActivationLayout layout(
+      Checkpoint checkpoint, String name, QuantizationArgs args, long heads) {
+    ActivationLayout layout = new ActivationLayout(name, args, heads, DType.F32);
+    return args.dynamic() == Dynamic.STATIC
+        ? new ActivationLayout(name, args, heads, checkpoint.require(layout.scaleName()).dtype())
+        : layout;
   }
 
   private static Map<String, WeightLayout> layouts(
@@ -106,24 +143,28 @@ public record LoadedModel(
   }
 
   /**
-   * The operations of its forward pass, in float32, with inputs quantized as the checkpoint says.
+   * The operations of its forward pass, in float32, with activations quantized as the checkpoint
+   * says.
    *
-   * @throws InvalidInputException if that is by ranges known beforehand
+   * @throws dev.quench.InvalidInputException if what it stores of activations can't be used
    */
   public Compute compute(Device device) {
-    inputs.forEach(
-        (name, args) -> {
-          if (!Compute.quantizesRows(args)) {
-            throw new InvalidInputException(
-                "%s: the inputs of %s are quantized by ranges known beforehand, which can't be evaluated yet."
-                    .formatted(checkpoint.folder(), name));
-          }
-        });
-    return new Compute(device, DType.F32, inputs);
+    Map<String, ActivationQuantization> quantized = new LinkedHashMap<>();
+    activations.forEach(
+        (name, layout) ->
+            quantized.put(consumer(name), ActivationDecoder.read(layout, checkpoint)));
+    return new Compute(device, DType.F32, quantized);
   }
 
-  /** The same with inputs left alone: what is lost is lost by the weights. */
-  public LoadedModel withExactInputs() {
+  /** Inputs go by the names of linears. */
+  private static String consumer(String activations) {
+    return activations.endsWith(ActivationLayout.INPUT)
+        ? activations.substring(0, activations.length() - ActivationLayout.INPUT.length())
+        : activations;
+  }
+
+  /** The same with activations left alone: what is lost is lost by the weights. */
+  public LoadedModel withExactActivations() {
     return new LoadedModel(checkpoint, family, quantization, modules, layouts, Map.of());
   }
 

@@ -5,6 +5,7 @@ import dev.quench.checkpoint.Checkpoint;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.model.Architecture;
 import dev.quench.model.ArchitectureReader;
+import dev.quench.model.DecoderLayer;
 import dev.quench.model.LinearSpec;
 import dev.quench.recipe.NamedModule;
 import dev.quench.tensor.Shape;
@@ -56,10 +57,13 @@ record ModelModules(
     LinearSpec embedding = embedding(architecture);
     tree.add(new NamedModule(embedding.name(), NamedModule.EMBEDDING));
     matrices.put(embedding.name(), embedding);
-    for (LinearSpec linear : architecture.linears()) {
-      tree.add(NamedModule.linear(linear.name()));
-      matrices.put(linear.name(), linear);
+    for (int i = 0; i < architecture.layers(); i++) {
+      DecoderLayer layer = architecture.layer(i);
+      tree.add(new NamedModule(layer.attention(), architecture.attentionClass()));
+      layer.linears().forEach(linear -> tree.add(NamedModule.linear(linear.name())));
     }
+    tree.add(NamedModule.linear(architecture.head().name()));
+    architecture.linears().forEach(linear -> matrices.put(linear.name(), linear));
     LinearSpec head = architecture.head();
     boolean tied =
         architecture.tiedEmbeddings() && !checkpoint.tensors().containsKey(head.weight());

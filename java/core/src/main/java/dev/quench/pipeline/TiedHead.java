@@ -48,10 +48,13 @@ record TiedHead(Optional<String> name, String source, Map<String, ModulePlan> mo
     return new TiedHead(Optional.of(head), model.embedding(), modules);
   }
 
-  private static boolean alike(ModulePlan a, ModulePlan b) {
-    WeightLayout ofA = a.layout();
-    WeightLayout ofB = b.layout();
-    return ofA.args().equals(ofB.args()) && ofA.format() == ofB.format();
+  /** An embedding has no input that could be quantized. */
+  private static boolean alike(ModulePlan head, ModulePlan embedding) {
+    WeightLayout ofHead = head.layout();
+    WeightLayout ofEmbedding = embedding.layout();
+    return ofHead.args().equals(ofEmbedding.args())
+        && ofHead.format() == ofEmbedding.format()
+        && head.input().isEmpty();
   }
 
   /** Whether head and embedding no longer share a weight. */
@@ -66,7 +69,7 @@ record TiedHead(Optional<String> name, String source, Map<String, ModulePlan> mo
     }
     ModulePlan plan = modules.get(name.get());
     if (plan != null) {
-      outputs.addAll(plan.layout().tensors());
+      outputs.addAll(plan.tensors());
       return;
     }
     TensorInfo embedding = checkpoint.require(source);

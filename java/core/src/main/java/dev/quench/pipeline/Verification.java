@@ -3,6 +3,7 @@ package dev.quench.pipeline;
 import dev.quench.InvalidInputException;
 import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorInfo;
+import dev.quench.format.ActivationLayout;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.LinearSpec;
 import dev.quench.tensor.DType;
@@ -48,7 +49,40 @@ public record Verification(int tensors, List<String> problems) {
         problems.add("tensor " + matrix.biasName() + " is missing.");
       }
     }
+    model.activations().values().forEach(layout -> checkActivations(model, layout, problems));
     return new Verification(tensors.size(), problems);
+  }
+
+  private static void checkActivations(
+      LoadedModel model, ActivationLayout layout, List<String> problems) {
+    for (OutputTensor expected : layout.tensors()) {
+      boolean sound = checkStored(model, expected, problems);
+      if (sound && !expected.name().equals(layout.zeroPointName())) {
+        checkScale(model, expected.name(), expected.dtype(), problems);
+      }
+    }
+  }
+
+  /** Whether a tensor is there and what it should be. */
+  private static boolean checkStored(
+      LoadedModel model, OutputTensor expected, List<String> problems) {
+    TensorInfo tensor = model.checkpoint().tensors().get(expected.name());
+    if (tensor == null) {
+      problems.add("tensor " + expected.name() + " is missing.");
+      return false;
+    }
+    if (tensor.dtype() != expected.dtype() || !tensor.shape().equals(expected.shape())) {
+      problems.add(
+          "tensor %s is %s %s, the quantization_config makes it %s %s."
+              .formatted(
+                  expected.name(),
+                  tensor.dtype(),
+                  tensor.shape(),
+                  expected.dtype(),
+                  expected.shape()));
+      return false;
+    }
+    return true;
   }
 
   private static void checkTensor(
@@ -72,22 +106,11 @@ public record Verification(int tensors, List<String> problems) {
   private static void checkCompressed(
       LoadedModel model, WeightLayout layout, List<String> problems) {
     for (OutputTensor expected : layout.tensors()) {
-      TensorInfo tensor = model.checkpoint().tensors().get(expected.name());
-      if (tensor == null) {
-        problems.add("tensor " + expected.name() + " is missing.");
-      } else if (tensor.dtype() != expected.dtype() || !tensor.shape().equals(expected.shape())) {
-        problems.add(
-            "tensor %s is %s %s, the quantization_config makes it %s %s."
-                .formatted(
-                    expected.name(),
-                    tensor.dtype(),
-                    tensor.shape(),
-                    expected.dtype(),
-                    expected.shape()));
-      } else if (expected.name().equals(layout.scaleName())) {
-        checkScale(model, tensor.name(), layout.deviceScaleDtype(), problems);
-      } else if (expected.name().equals(layout.globalScaleName())) {
-        checkScale(model, tensor.name(), tensor.dtype(), problems);
+      boolean sound = checkStored(model, expected, problems);
+      if (sound && expected.name().equals(layout.scaleName())) {
+        checkScale(model, expected.name(), layout.deviceScaleDtype(), problems);
+      } else if (sound && expected.name().equals(layout.globalScaleName())) {
+        checkScale(model, expected.name(), expected.dtype(), problems);
       }
     }
     if (model.checkpoint().tensors().containsKey(layout.module() + ".weight") && layout.packed()) {

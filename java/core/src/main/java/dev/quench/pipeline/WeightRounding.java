@@ -10,6 +10,7 @@ import dev.quench.modifier.QuantizedWeight;
 import dev.quench.modifier.Rtn;
 import dev.quench.tensor.HostTensor;
 import java.lang.foreign.Arena;
+import java.util.Optional;
 
 /** Rounds weights of a plan to nearest and writes what they become, on one thread. */
 final class WeightRounding {
@@ -31,7 +32,7 @@ final class WeightRounding {
 
   ModuleReport round(ModulePlan module) {
     long start = System.nanoTime();
-    float globalScale = globalScales.of(module, device);
+    float globalScale = globalScales.of(module, Optional.empty(), device);
     try (Scope scope = device.openScope();
         Arena arena = Arena.ofConfined()) {
       HostTensor original = plan.checkpoint().read(module.source(), arena);
@@ -40,7 +41,7 @@ final class WeightRounding {
       QuantizedWeight result =
           layout.packed()
               ? Rtn.solvePacked(device, weight, module.weights(), globalScale, scope)
-              : Rtn.solve(device, weight, module.weights(), globalScale, scope);
+              : Rtn.solve(device, weight, module.weights(), globalScale, Optional.empty(), scope);
       encoder.encode(result, layout, original);
       device.synchronize();
     }

@@ -93,15 +93,16 @@ public final class PresetSchemes {
         name,
         new QuantizationScheme(
             List.of(),
-            Optional.of(read(name, weights)),
-            inputs.isEmpty() ? Optional.empty() : Optional.of(read(name, inputs)),
+            Optional.of(QuantizationArgsReader.read(nullable(weights), name)),
+            inputs.isEmpty()
+                ? Optional.empty()
+                : Optional.of(QuantizationArgsReader.readActivations(nullable(inputs), name)),
             Optional.empty(),
             Optional.empty()));
   }
 
-  private static QuantizationArgs read(String name, Map<String, Object> fields) {
-    Map<String, @Nullable Object> nullable = new LinkedHashMap<>(fields);
-    return QuantizationArgsReader.read(nullable, name);
+  private static Map<String, @Nullable Object> nullable(Map<String, Object> fields) {
+    return new LinkedHashMap<>(fields);
   }
 
   private static Map<String, Object> intGroup(int bits) {

@@ -39,20 +39,41 @@ public final class QuantizationArgsReader {
 
   private final Map<String, @Nullable Object> fields;
   private final String where;
+  private final Optional<String> defaultObserver;
 
-  private QuantizationArgsReader(Map<String, @Nullable Object> fields, String where) {
+  private QuantizationArgsReader(
+      Map<String, @Nullable Object> fields, String where, Optional<String> defaultObserver) {
     this.fields = fields;
     this.where = where;
+    this.defaultObserver = defaultObserver;
   }
 
   /**
+   * Those of weights.
+   *
    * @param fields as parsed from YAML or JSON: strings, numbers, booleans, lists, maps, null
    * @param where file, line and path of the fields, for messages
    * @throws InvalidInputException if a field is unknown, or has a value that it can't have
    */
   public static QuantizationArgs read(Map<String, @Nullable Object> fields, String where) {
+    return read(fields, where, Optional.of(WeightObserver.DEFAULT));
+  }
+
+  /** Those of the inputs or outputs of modules. */
+  public static QuantizationArgs readActivations(
+      Map<String, @Nullable Object> fields, String where) {
+    return read(fields, where, Optional.of(ActivationObserver.DEFAULT));
+  }
+
+  /** Those of a KV cache, whose default observer config.json doesn't spell out. */
+  public static QuantizationArgs readCache(Map<String, @Nullable Object> fields, String where) {
+    return read(fields, where, Optional.empty());
+  }
+
+  private static QuantizationArgs read(
+      Map<String, @Nullable Object> fields, String where, Optional<String> defaultObserver) {
     try {
-      return new QuantizationArgsReader(fields, where).args();
+      return new QuantizationArgsReader(fields, where, defaultObserver).args();
     } catch (InvalidInputException e) {
       String message = e.getMessage();
       throw message != null && message.startsWith(where)
@@ -170,7 +191,7 @@ public final class QuantizationArgsReader {
       return Optional.empty();
     }
     return switch (value) {
-      case null -> Optional.of(dynamic == Dynamic.LOCAL ? "minmax" : "memoryless_minmax");
+      case null -> defaultObserver;
       case String text -> Optional.of(text);
       default -> throw wrong("observer", "the name of an observer");
     };

@@ -71,6 +71,10 @@ public record QuantizationScheme(
         targets, weights, inputActivations, outputActivations, Optional.of(other));
   }
 
+  public QuantizationScheme withInputActivations(QuantizationArgs other) {
+    return new QuantizationScheme(targets, weights, Optional.of(other), outputActivations, format);
+  }
+
   public QuantizationScheme withWeights(QuantizationArgs other) {
     return new QuantizationScheme(
         targets, Optional.of(other), inputActivations, outputActivations, format);

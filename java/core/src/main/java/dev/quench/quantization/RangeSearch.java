@@ -5,7 +5,7 @@ import java.util.Optional;
 
 /**
  * Finds the range of a block of elements that makes the error of rounding them smallest:
- * compressed-tensors' {@code mse} observer. Behaviour reference §1.7.
+ * llm-compressor's {@code mse} and {@code imatrix_mse} observers. Behaviour reference §1.7.
  *
  * <p>Step i tries the range times {@code 1 − i/grid}. The error of a block is Σ |q − x|^norm, and
  * the first step of the least error counts. The search ends for all blocks of a tensor when {@code
@@ -14,6 +14,10 @@ import java.util.Optional;
  * <p>All arithmetic is rounded to the dtype D of the elements, the exponent too. The errors of a
  * row of a block, in F32, go to 16 partial sums in turn, which are then added in pairs, eight to
  * eight, four to four and so on; rows are added in F64, in order, and the sum is rounded to D.
+ *
+ * <p>Errors may be weighed by the importance of their columns: Σ importance · |q − x|^norm. Then
+ * ranges, scales and q are still those of D, but differences, powers, products and the sum of a
+ * block are those of F32.
  *
  * @param steps how many ranges are tried, at least 1
  * @param grid steps from the whole range to none
@@ -35,6 +39,15 @@ public record RangeSearch(int steps, int grid, float expansion, double norm, int
   public float power(float difference, DType dtype) {
     float exponent = Rounding.to(dtype, (float) norm);
     return Rounding.to(dtype, (float) StrictMath.pow(Math.abs(difference), exponent));
+  }
+
+  /** The power of a difference whose error is weighed. */
+  public float weighedPower(float difference) {
+    double d = Math.abs(difference);
+    if (norm == 3) {
+      return (float) (d * d * d);
+    }
+    return (float) (norm == 2 ? d * d : StrictMath.pow(d, norm));
   }
 
   /**

@@ -14,12 +14,17 @@ import java.util.Optional;
  * average, and {@code minmax}, {@code static_minmax} and {@code memoryless_minmax} are one.
  */
 public final class WeightObserver {
+  /** The observer of weights that name none. */
+  static final String DEFAULT = "memoryless_minmax";
+
   /** Smallest and largest element. */
-  private static final List<String> MINMAX =
-      List.of("memoryless_minmax", "minmax", "static_minmax");
+  private static final List<String> MINMAX = List.of(DEFAULT, "minmax", "static_minmax");
 
   /** The range of the least error; each with the defaults of its arguments. */
   private static final Map<String, Map<String, Number>> SEARCHES = new LinkedHashMap<>();
+
+  /** The same with errors weighed by the importance of channels. */
+  private static final Map<String, Map<String, Number>> WEIGHED = new LinkedHashMap<>();
 
   static {
     Map<String, Number> mse =
@@ -53,6 +58,13 @@ public final class WeightObserver {
             1.8,
             "chunk_size",
             5));
+    WEIGHED.put(
+        "imatrix_mse",
+        Map.of("maxshrink", 0.95, "patience", 5, "grid", 20, "norm", 3.0, "expand", 1.0));
+    WEIGHED.put(
+        "nvfp4_expanded_imatrix",
+        Map.of(
+            "maxshrink", 1 - 0.8 / 1.8, "patience", 1000, "grid", 200, "norm", 2.4, "expand", 1.8));
   }
 
   private final QuantizationArgs args;
@@ -80,35 +92,60 @@ public final class WeightObserver {
     if (defaults != null) {
       return Optional.of(new WeightObserver(args, defaults).search());
     }
-    if (name.equals("imatrix_mse")) {
-      throw new InvalidInputException(
-          "observer imatrix_mse weighs errors by activations, which is not supported yet; mse weighs them alike");
+    if (weighs(args)) {
+      return Optional.of(new WeightObserver(args, WEIGHED.getOrDefault(name, Map.of())).weighed());
     }
     List<String> legal = new ArrayList<>(MINMAX);
     legal.addAll(SEARCHES.keySet());
+    legal.addAll(WEIGHED.keySet());
     throw new InvalidInputException(
         "there is no observer \"%s\".%s Legal are %s"
             .formatted(name, NearMatches.hint(name, legal), String.join(", ", legal)));
+  }
+
+  /** Whether the search weighs errors by how much the input channels of the weight matter. */
+  public static boolean weighs(QuantizationArgs args) {
+    return args.observer().filter(WEIGHED::containsKey).isPresent();
   }
 
   private RangeSearch search() {
     requireKnown(
         List.of(
             "maxshrink", "patience", "grid", "norm", "expand", "chunk_size", "averaging_constant"));
+    integer("chunk_size", 1);
+    return search(shrinking(), integer("patience", 1));
+  }
+
+  /** Tries one range more than the others do; without patience all of them. */
+  private RangeSearch weighed() {
+    requireKnown(List.of("maxshrink", "patience", "grid", "norm", "strict", "expand"));
+    if (args.blockRows(Long.MAX_VALUE) != 1) {
+      throw new InvalidInputException(
+          "observer %s weighs the columns of a row, so it needs strategy channel, group or tensor_group; mse weighs errors alike"
+              .formatted(args.observer().orElseThrow()));
+    }
+    int patience = integer("patience", 0);
+    return search(shrinking() + 1, patience == 0 ? Integer.MAX_VALUE : patience);
+  }
+
+  private RangeSearch search(int steps, int patience) {
+    return new RangeSearch(
+        steps,
+        integer("grid", 1),
+        (float) number("expand", Double.MAX_VALUE, "a number above 0"),
+        number("norm", Double.MAX_VALUE, "a number above 0"),
+        patience);
+  }
+
+  private int shrinking() {
     double shrink = number("maxshrink", 1, "a number above 0 and at most 1");
-    int grid = integer("grid");
-    integer("chunk_size");
+    int grid = integer("grid", 1);
     int steps = (int) (shrink * grid);
     if (steps < 1) {
       throw new InvalidInputException(
           "observer_kwargs: maxshrink %s of grid %d is less than one step".formatted(shrink, grid));
     }
-    return new RangeSearch(
-        steps,
-        grid,
-        (float) number("expand", Double.MAX_VALUE, "a number above 0"),
-        number("norm", Double.MAX_VALUE, "a number above 0"),
-        integer("patience"));
+    return steps;
   }
 
   private void requireKnown(List<String> legal) {
@@ -141,12 +178,13 @@ public final class WeightObserver {
     throw wrong(argument, legal, value);
   }
 
-  private int integer(String argument) {
+  private int integer(String argument, int smallest) {
     Object value = value(argument);
-    if (value instanceof Integer number && number > 0) {
+    if (value instanceof Integer number && number >= smallest) {
       return number;
     }
-    throw wrong(argument, "a positive whole number", value);
+    throw wrong(
+        argument, smallest > 0 ? "a positive whole number" : "a whole number from 0 on", value);
   }
 
   private Object value(String argument) {

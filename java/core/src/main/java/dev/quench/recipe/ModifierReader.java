@@ -91,9 +91,12 @@ final class ModifierReader {
   private QuantizationSpec quantization() {
     requireKnown(Set.of());
     QuantizationTargets targets = new QuantizationFields(fields).read((scheme, where) -> scheme);
-    if (targets.groups().isEmpty()) {
+    if (targets.groups().isEmpty() && targets.cache().isEmpty()) {
       throw new InvalidInputException(
-          origin + ": " + QuantizationSpec.NAME + " needs a scheme or config_groups.");
+          origin
+              + ": "
+              + QuantizationSpec.NAME
+              + " needs a scheme, config_groups or a kv_cache_scheme.");
     }
     return new QuantizationSpec(origin, targets);
   }
@@ -161,7 +164,10 @@ final class ModifierReader {
    */
   private QuantizationScheme withActOrder(
       QuantizationScheme scheme, boolean explicit, Optional<ActOrder> order, String where) {
-    QuantizationArgs weights = scheme.weights().orElseThrow();
+    if (scheme.weights().isEmpty()) {
+      return scheme;
+    }
+    QuantizationArgs weights = scheme.weights().get();
     SchemeChecks.requireGptq(weights, where);
     if (weights.actOrder().isEmpty()) {
       return scheme.withWeights(

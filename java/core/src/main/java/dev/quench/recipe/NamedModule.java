@@ -1,5 +1,7 @@
 package dev.quench.recipe;
 
+import java.util.Locale;
+
 /**
  * A module of a model, as targets see it.
  *
@@ -12,6 +14,11 @@ public record NamedModule(String name, String className) {
 
   /** Class of the tables that tokens are looked up in, which can be quantized too. */
   public static final String EMBEDDING = "Embedding";
+
+  /** Whether it has keys and values that a runtime may cache. */
+  public boolean isAttention() {
+    return className.toLowerCase(Locale.ROOT).contains("attention");
+  }
 
   public static NamedModule linear(String name) {
     return new NamedModule(name, LINEAR);

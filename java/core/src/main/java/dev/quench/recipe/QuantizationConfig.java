@@ -84,7 +84,7 @@ public record QuantizationConfig(
           default -> CompressionFormat.MIXED_PRECISION;
         };
     QuantizationConfig config =
-        new QuantizationConfig(groups, format, ignore, Optional.empty(), COMPRESSED, List.of());
+        new QuantizationConfig(groups, format, ignore, assignment.cache(), COMPRESSED, List.of());
     config.requireReadBack(assignment);
     return config;
   }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.JsonNode;
@@ -66,7 +67,7 @@ public final class QuantizationConfigReader {
         groups(format.filter(f -> f != CompressionFormat.MIXED_PRECISION)),
         format.orElse(CompressionFormat.DENSE),
         strings(config, "ignore", where),
-        args(config, "kv_cache_scheme", where),
+        args(config, "kv_cache_scheme", where, QuantizationArgsReader::readCache),
         text(config, "quantization_status", where).orElse(QuantizationConfig.COMPRESSED),
         unsupported());
   }
@@ -105,9 +106,11 @@ public final class QuantizationConfigReader {
       }
     }
     List<String> targets = strings(group, "targets", path);
-    Optional<QuantizationArgs> weights = args(group, "weights", path);
-    Optional<QuantizationArgs> inputs = args(group, "input_activations", path);
-    Optional<QuantizationArgs> outputs = args(group, "output_activations", path);
+    Optional<QuantizationArgs> weights = args(group, "weights", path, QuantizationArgsReader::read);
+    Optional<QuantizationArgs> inputs =
+        args(group, "input_activations", path, QuantizationArgsReader::readActivations);
+    Optional<QuantizationArgs> outputs =
+        args(group, "output_activations", path, QuantizationArgsReader::readActivations);
     Optional<CompressionFormat> format = format(group, path).or(() -> global);
     try {
       return new QuantizationScheme(
@@ -146,7 +149,11 @@ public final class QuantizationConfigReader {
     return parts;
   }
 
-  private static Optional<QuantizationArgs> args(ObjectNode parent, String field, String path) {
+  private static Optional<QuantizationArgs> args(
+      ObjectNode parent,
+      String field,
+      String path,
+      BiFunction<Map<String, @Nullable Object>, String, QuantizationArgs> reader) {
     JsonNode node = field(parent, field);
     if (node.isNull()) {
       return Optional.empty();
@@ -156,7 +163,7 @@ public final class QuantizationConfigReader {
     }
     Map<String, @Nullable Object> fields =
         MAPPER.convertValue(node, new TypeReference<Map<String, @Nullable Object>>() {});
-    return Optional.of(QuantizationArgsReader.read(fields, path + "." + field));
+    return Optional.of(reader.apply(fields, path + "." + field));
   }
 
   private static Optional<CompressionFormat> format(ObjectNode parent, String path) {

@@ -7,13 +7,14 @@ import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgsReader;
 import dev.quench.quantization.QuantizationScheme;
 import dev.quench.recipe.RecipeNode.Mapping;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.BiFunction;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads the fields that all quantizing modifiers share. Behaviour reference §1.4, "Q-args". What
@@ -53,29 +54,18 @@ final class QuantizationFields {
    * @return without groups if the recipe gives neither a scheme nor config groups
    */
   QuantizationTargets read(BiFunction<QuantizationScheme, String, QuantizationScheme> adjust) {
-    fields
-        .node("kv_cache_scheme")
-        .ifPresent(
-            node -> {
-              throw fields.error("kv_cache_scheme", "is not supported yet");
-            });
     if (fields.bool("bypass_divisibility_checks").orElse(false)) {
       throw fields.error(
           "bypass_divisibility_checks",
           "is not supported yet; choose a group_size that divides the columns");
     }
     List<String> ignore = fields.strings("ignore").orElse(List.of());
-    Optional<String> weightObserver = weightObserver();
+    Observers observers = observers();
     Map<String, QuantizationScheme> groups = new LinkedHashMap<>();
     groups()
         .forEach(
             (name, group) -> {
-              QuantizationScheme scheme =
-                  weightObserver
-                      .flatMap(
-                          observer -> group.scheme.weights().map(a -> a.withObserver(observer)))
-                      .map(group.scheme::withWeights)
-                      .orElse(group.scheme);
+              QuantizationScheme scheme = observers.applyTo(group.scheme);
               SchemeChecks.requireExecutable(scheme, group.where);
               groups.put(name, adjust.apply(scheme, group.where));
             });
@@ -83,7 +73,14 @@ final class QuantizationFields {
         groups.isEmpty()
             ? fields.strings("targets").orElse(DEFAULT_TARGETS)
             : groups.values().stream().flatMap(group -> group.targets().stream()).toList();
-    return new QuantizationTargets(groups, targets, ignore);
+    return new QuantizationTargets(groups, targets, ignore, cache());
+  }
+
+  private Optional<QuantizationArgs> cache() {
+    Optional<QuantizationArgs> cache =
+        args(fields, "kv_cache_scheme", QuantizationArgsReader::readCache);
+    cache.ifPresent(args -> SchemeChecks.requireStates(args, fields.where("kv_cache_scheme")));
+    return cache;
   }
 
   private record Group(QuantizationScheme scheme, String where) {}
@@ -179,9 +176,11 @@ final class QuantizationFields {
                                             text,
                                             NearMatches.hint(text, CompressionFormat.names()),
                                             String.join(", ", CompressionFormat.names())))));
-    Optional<QuantizationArgs> weights = args(group, "weights");
-    Optional<QuantizationArgs> inputs = args(group, "input_activations");
-    Optional<QuantizationArgs> outputs = args(group, "output_activations");
+    Optional<QuantizationArgs> weights = args(group, "weights", QuantizationArgsReader::read);
+    Optional<QuantizationArgs> inputs =
+        args(group, "input_activations", QuantizationArgsReader::readActivations);
+    Optional<QuantizationArgs> outputs =
+        args(group, "output_activations", QuantizationArgsReader::readActivations);
     try {
       return new Group(
           new QuantizationScheme(targets, weights, inputs, outputs, format), parent.where(name));
@@ -190,10 +189,13 @@ final class QuantizationFields {
     }
   }
 
-  private static Optional<QuantizationArgs> args(RecipeFields group, String field) {
+  private static Optional<QuantizationArgs> args(
+      RecipeFields group,
+      String field,
+      BiFunction<Map<String, @Nullable Object>, String, QuantizationArgs> reader) {
     return group
         .fields(field)
-        .map(args -> QuantizationArgsReader.read(args.mapping().value(), group.where(field)));
+        .map(args -> reader.apply(args.mapping().value(), group.where(field)));
   }
 
   private static void requireTargets(List<String> targets, RecipeFields owner, String field) {
@@ -208,19 +210,33 @@ final class QuantizationFields {
     }
   }
 
-  private Optional<String> weightObserver() {
-    List<String> single = new ArrayList<>();
-    for (String field : List.of("weight_observer", "input_observer", "output_observer")) {
-      if (fields.string(field).isPresent()) {
-        single.add(field);
-        if (!field.startsWith("weight")) {
-          throw fields.error(field, "is not supported yet");
-        }
+  /** Observers that the modifier names for all of its groups. */
+  private record Observers(Optional<String> weights, Optional<String> inputs) {
+    QuantizationScheme applyTo(QuantizationScheme scheme) {
+      QuantizationScheme changed = scheme;
+      if (weights.isPresent() && scheme.weights().isPresent()) {
+        changed = changed.withWeights(scheme.weights().get().withObserver(weights.get()));
       }
+      Optional<QuantizationArgs> observed =
+          scheme.inputActivations().filter(args -> args.observer().isPresent());
+      if (inputs.isPresent() && observed.isPresent()) {
+        changed = changed.withInputActivations(observed.get().withObserver(inputs.get()));
+      }
+      return changed;
+    }
+  }
+
+  private Observers observers() {
+    List<String> single =
+        Stream.of("weight_observer", "input_observer", "output_observer")
+            .filter(field -> fields.string(field).isPresent())
+            .toList();
+    if (single.contains("output_observer")) {
+      throw fields.error("output_observer", "is not supported yet");
     }
     Optional<RecipeFields> map = fields.fields("observer");
     if (map.isEmpty()) {
-      return fields.string("weight_observer");
+      return new Observers(fields.string("weight_observer"), fields.string("input_observer"));
     }
     if (!single.isEmpty()) {
       throw fields.error(
@@ -228,11 +244,9 @@ final class QuantizationFields {
     }
     RecipeFields observers = map.get();
     observers.requireKnown(Set.of("weights", "input", "output"));
-    for (String field : List.of("input", "output")) {
-      if (observers.string(field).isPresent()) {
-        throw observers.error(field, "is not supported yet");
-      }
+    if (observers.string("output").isPresent()) {
+      throw observers.error("output", "is not supported yet");
     }
-    return observers.string("weights");
+    return new Observers(observers.string("weights"), observers.string("input"));
   }
 }

@@ -2,7 +2,7 @@ package dev.quench.recipe;
 
 import java.util.List;
 
-/** {@code QuantizationModifier}: round to nearest, no data needed. Behaviour reference §4.1. */
+/** {@code QuantizationModifier}: round to nearest. Behaviour reference §4.1. */
 public record QuantizationSpec(String origin, QuantizationTargets quantization)
     implements ModifierSpec {
   static final String NAME = "QuantizationModifier";

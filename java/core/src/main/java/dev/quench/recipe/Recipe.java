@@ -102,6 +102,10 @@ public record Recipe(List<ModifierSpec> modifiers, String source) {
           .groups()
           .forEach(
               (name, scheme) -> {
+                if (scheme.weights().isEmpty()) {
+                  groups.put(name, scheme);
+                  return;
+                }
                 QuantizationScheme other = scheme.withFormat(format);
                 SchemeChecks.requireExecutable(other, where + ": " + name);
                 groups.put(name, other);
@@ -109,7 +113,10 @@ public record Recipe(List<ModifierSpec> modifiers, String source) {
       changed.add(
           modifier.withQuantization(
               new QuantizationTargets(
-                  groups, modifier.quantization().targets(), modifier.quantization().ignore())));
+                  groups,
+                  modifier.quantization().targets(),
+                  modifier.quantization().ignore(),
+                  modifier.quantization().cache())));
     }
     return new Recipe(changed, "# with --format " + format.configName() + "\n" + source);
   }
@@ -128,7 +135,8 @@ public record Recipe(List<ModifierSpec> modifiers, String source) {
   }
 
   private static QuantizationTargets targets(QuantizationScheme scheme, List<String> ignore) {
-    return new QuantizationTargets(Map.of(FIRST_GROUP, scheme), scheme.targets(), ignore);
+    return new QuantizationTargets(
+        Map.of(FIRST_GROUP, scheme), scheme.targets(), ignore, Optional.empty());
   }
 
   private static String quoted(String text) {

@@ -1,6 +1,7 @@
 package dev.quench.recipe;
 
 import dev.quench.InvalidInputException;
+import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationScheme;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -13,9 +14,12 @@ import java.util.Optional;
  * Behaviour reference §1.5.
  *
  * @param modules all modules of the model, in its order
- * @param assigned the quantized ones by name, in the same order
+ * @param assigned the quantized ones by name, in the same order; attention modules only if their
+ *     queries are quantized too
+ * @param cache how the keys and values of all attention modules are quantized, if they are
  */
-public record SchemeAssignment(List<NamedModule> modules, Map<String, Assigned> assigned) {
+public record SchemeAssignment(
+    List<NamedModule> modules, Map<String, Assigned> assigned, Optional<QuantizationArgs> cache) {
   /** A module's scheme, and the modifier that quantizes it. */
   public record Assigned(NamedModule module, QuantizationScheme scheme, ModifierSpec modifier) {}
 
@@ -33,9 +37,13 @@ public record SchemeAssignment(List<NamedModule> modules, Map<String, Assigned> 
    */
   public static SchemeAssignment assign(Recipe recipe, List<NamedModule> modules) {
     Map<String, Assigned> assigned = new LinkedHashMap<>();
+    Optional<QuantizationArgs> cache = Optional.empty();
     for (ModifierSpec modifier : recipe.modifiers()) {
       Map<String, Assigned> own = assign(modifier, modules, assigned);
-      if (own.isEmpty()) {
+      if (modifier.quantization().cache().isPresent()) {
+        cache = modifier.quantization().cache();
+      }
+      if (own.isEmpty() && modifier.quantization().cache().isEmpty()) {
         throw new InvalidInputException(
             where(modifier)
                 + (modifier.quantization().groups().isEmpty()
@@ -51,7 +59,34 @@ public record SchemeAssignment(List<NamedModule> modules, Map<String, Assigned> 
         inOrder.put(module.name(), assignment);
       }
     }
-    return new SchemeAssignment(modules, inOrder);
+    return new SchemeAssignment(modules, inOrder, cacheOf(modules, inOrder, cache));
+  }
+
+  /**
+   * Attention whose queries are quantized has its keys and values quantized alike. config.json has
+   * one scheme for all attention modules.
+   */
+  private static Optional<QuantizationArgs> cacheOf(
+      List<NamedModule> modules, Map<String, Assigned> assigned, Optional<QuantizationArgs> cache) {
+    List<Assigned> attention =
+        assigned.values().stream().filter(each -> each.module().isAttention()).toList();
+    if (attention.isEmpty()) {
+      return cache;
+    }
+    Optional<QuantizationArgs> first = attention.getFirst().scheme().inputActivations();
+    boolean all =
+        modules.stream()
+            .filter(NamedModule::isAttention)
+            .allMatch(module -> assigned.containsKey(module.name()));
+    boolean alike =
+        attention.stream().allMatch(each -> each.scheme().inputActivations().equals(first))
+            && (cache.isEmpty() || cache.equals(first));
+    if (!all || !alike) {
+      throw new InvalidInputException(
+          where(attention.getFirst().modifier())
+              + ": the keys and values of all attention modules must be quantized alike, since config.json has one kv_cache_scheme; give all of them one config group, and no other kv_cache_scheme.");
+    }
+    return first;
   }
 
   /** What becomes of the module of that name; nothing if it's left alone. */
@@ -63,6 +98,10 @@ public record SchemeAssignment(List<NamedModule> modules, Map<String, Assigned> 
       ModifierSpec modifier, List<NamedModule> modules, Map<String, Assigned> before) {
     QuantizationTargets quantization = modifier.quantization();
     boolean inherits = quantization.groups().isEmpty();
+    if (inherits && modifier instanceof QuantizationSpec) {
+      // It is there for the KV cache.
+      return Map.of();
+    }
     TargetMatcher matcher =
         new TargetMatcher(
             inherits

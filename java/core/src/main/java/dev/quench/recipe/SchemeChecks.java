@@ -1,6 +1,7 @@
 package dev.quench.recipe;
 
 import dev.quench.InvalidInputException;
+import dev.quench.quantization.ActivationObserver;
 import dev.quench.quantization.CodeFormat;
 import dev.quench.quantization.CompressionFormat;
 import dev.quench.quantization.QuantizationArgs;
@@ -30,22 +31,18 @@ public final class SchemeChecks {
    * @throws InvalidInputException that names the field, if the scheme needs what doesn't exist yet
    */
   static void requireExecutable(QuantizationScheme scheme, String where) {
-    QuantizationArgs weights =
-        scheme.weights().orElseThrow(() -> notYet(where, "a scheme without weights is"));
-    requireExecutableWeights(weights, where + ", weights");
-    scheme
-        .inputActivations()
-        .filter(inputs -> inputs.dynamic() != Dynamic.DYNAMIC)
-        .ifPresent(
-            inputs -> {
-              throw notYet(
-                  where + ", input_activations",
-                  "dynamic: %s (scales of activations, found by calibration) is"
-                      .formatted(inputs.dynamic() == Dynamic.LOCAL ? "local" : "false"));
-            });
     if (scheme.outputActivations().isPresent()) {
       throw notYet(where, "output_activations is");
     }
+    if (scheme.weights().isEmpty()) {
+      requireAttention(scheme, where);
+      return;
+    }
+    QuantizationArgs weights = scheme.weights().get();
+    requireExecutableWeights(weights, where + ", weights");
+    scheme
+        .inputActivations()
+        .ifPresent(inputs -> requireExecutableInputs(inputs, where + ", input_activations"));
     scheme
         .format()
         .filter(format -> !formats(weights).contains(format))
@@ -62,6 +59,85 @@ public final class SchemeChecks {
                                   .map(CompressionFormat::configName)
                                   .toList())));
             });
+  }
+
+  /** Without weights it is the states of attention that are quantized. */
+  private static void requireAttention(QuantizationScheme scheme, String where) {
+    QuantizationArgs states =
+        scheme
+            .inputActivations()
+            .orElseThrow(
+                () ->
+                    new InvalidInputException(
+                        where
+                            + ": there is nothing to quantize; give weights, or for attention modules input_activations."));
+    requireStates(states, where + ", input_activations");
+    if (states.dynamic() != Dynamic.STATIC) {
+      throw new InvalidInputException(
+          where + ", input_activations: dynamic must be false for attention.");
+    }
+    scheme
+        .format()
+        .filter(format -> format != CompressionFormat.DENSE)
+        .ifPresent(
+            format -> {
+              throw new InvalidInputException(
+                  "%s: format %s is of weights, and there are none; leave it out."
+                      .formatted(where, format.configName()));
+            });
+  }
+
+  private static void requireExecutableInputs(QuantizationArgs inputs, String where) {
+    switch (inputs.dynamic()) {
+      case DYNAMIC -> {}
+      case STATIC -> {
+        if (inputs.strategy() != Strategy.TENSOR) {
+          throw new InvalidInputException(
+              "%s: strategy %s can't be used with dynamic: false; a range that is known beforehand is that of the whole input: use strategy tensor, or dynamic: true."
+                  .formatted(where, lower(inputs.strategy())));
+        }
+        requireNativeScale(inputs, where);
+      }
+      // Only a global scale is kept of them; that runtimes have E4M3 scales under it goes unsaid.
+      case LOCAL -> requireNvfp4(inputs.withScaleDtype(Optional.of(DType.F8_E4M3)), where);
+    }
+    requireObserver(inputs, where);
+  }
+
+  /**
+   * What quantizes the keys and values of attention, or its queries too.
+   *
+   * @throws InvalidInputException that names the field
+   */
+  static void requireStates(QuantizationArgs states, String where) {
+    if (states.strategy() != Strategy.TENSOR && states.strategy() != Strategy.ATTN_HEAD) {
+      throw new InvalidInputException(
+          "%s: strategy %s can't be used for keys and values; legal are tensor and attn_head."
+              .formatted(where, lower(states.strategy())));
+    }
+    requireNativeScale(states, where);
+    requireObserver(states, where);
+  }
+
+  private static void requireNativeScale(QuantizationArgs activations, String where) {
+    if (activations.scaleFormat() != ScaleFormat.NATIVE
+        || activations.scaleDtype().isPresent()
+        || activations.codeFormat() == CodeFormat.E2M1) {
+      throw new InvalidInputException(
+          where
+              + ": one scale for all needs type int, or type float with num_bits 8, and no scale_dtype.");
+    }
+  }
+
+  private static void requireObserver(QuantizationArgs activations, String where) {
+    if (activations.dynamic() == Dynamic.DYNAMIC) {
+      return;
+    }
+    try {
+      ActivationObserver.of(activations);
+    } catch (InvalidInputException e) {
+      throw new InvalidInputException(where + ": " + e.getMessage() + ".", e);
+    }
   }
 
   private static void requireExecutableWeights(QuantizationArgs weights, String where) {
@@ -109,15 +185,22 @@ public final class SchemeChecks {
                   + ": scale_dtype uint8 needs type float, strategy group and group_size 32 (MXFP4, MXFP8).");
         }
       }
-      case E4M3 -> {
-        if (weights.codeFormat() != CodeFormat.E2M1
-            || weights.strategy() != Strategy.TENSOR_GROUP
-            || !weights.groupSize().equals(Optional.of(16))) {
-          throw new InvalidInputException(
-              where
-                  + ": scale_dtype float8_e4m3fn needs type float, num_bits 4, strategy tensor_group and group_size 16 (NVFP4).");
-        }
-      }
+      case E4M3 -> requireNvfp4(weights, where);
+    }
+  }
+
+  private static void requireNvfp4(QuantizationArgs args, String where) {
+    if (args.scaleFormat() != ScaleFormat.E4M3
+        || args.codeFormat() != CodeFormat.E2M1
+        || args.strategy() != Strategy.TENSOR_GROUP
+        || !args.groupSize().equals(Optional.of(16))) {
+      throw new InvalidInputException(
+          "%s: %s needs type float, num_bits 4, strategy tensor_group, group_size 16 and scale_dtype float8_e4m3fn (NVFP4)."
+              .formatted(
+                  where,
+                  args.dynamic() == Dynamic.LOCAL
+                      ? "dynamic: local"
+                      : "scale_dtype float8_e4m3fn"));
     }
   }
 

@@ -22,9 +22,16 @@ import java.util.stream.Stream;
  * ignore entry selects has no scheme. If targets of several groups select a module, exact names go
  * before patterns, these in the order of their text, and both before class names; the order of the
  * recipe doesn't count. Of two groups with an identical target the later one counts.
+ *
+ * <p>An attention module must be meant itself: an entry that selects its parent or one of its
+ * linears too, as {@code re:.*self_attn.*} does, is no target of it.
  */
 public final class TargetMatcher {
   private static final String REGEX = "re:";
+
+  /** What attention modules are known by. */
+  private static final List<String> ATTENTION_LINEARS =
+      List.of(".q_proj", ".k_proj", ".v_proj", ".o_proj", ".qkv_proj", ".kv_b_proj");
 
   private final Map<Entry, QuantizationScheme> targets =
       new TreeMap<>(Comparator.comparing(Entry::isPattern).thenComparing(Entry::text));
@@ -46,7 +53,7 @@ public final class TargetMatcher {
     if (ignores(module)) {
       return Optional.empty();
     }
-    return first(entry -> entry.selectsName(module))
+    return first(entry -> entry.selectsName(module) && entry.means(module))
         .or(() -> first(entry -> entry.selectsClass(module)));
   }
 
@@ -67,7 +74,7 @@ public final class TargetMatcher {
       }
       if (selected.stream().noneMatch(TargetMatcher::canBeQuantized)) {
         throw new InvalidInputException(
-            "%s: target \"%s\" selects modules of class %s only, and only %s and %s can be quantized."
+            "%s: target \"%s\" selects modules of class %s only, and only %s, %s and attention can be quantized."
                 .formatted(
                     where,
                     target.text,
@@ -85,7 +92,8 @@ public final class TargetMatcher {
 
   static boolean canBeQuantized(NamedModule module) {
     return module.className().equals(NamedModule.LINEAR)
-        || module.className().equals(NamedModule.EMBEDDING);
+        || module.className().equals(NamedModule.EMBEDDING)
+        || module.isAttention();
   }
 
   private Optional<QuantizationScheme> first(Predicate<Entry> selects) {
@@ -130,6 +138,17 @@ public final class TargetMatcher {
       return pattern
           .map(regex -> regex.matcher(module.name()).lookingAt())
           .orElseGet(() -> text.equals(module.name()));
+    }
+
+    /** Whether a selected module is not just part of what is selected. */
+    boolean means(NamedModule module) {
+      if (!module.isAttention()) {
+        return true;
+      }
+      String parent = module.name().substring(0, Math.max(module.name().lastIndexOf('.'), 0));
+      return Stream.concat(
+              Stream.of(parent), ATTENTION_LINEARS.stream().map(last -> module.name() + last))
+          .noneMatch(name -> selectsName(NamedModule.linear(name)));
     }
 
     boolean selectsClass(NamedModule module) {

@@ -22,6 +22,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -108,6 +109,42 @@ final class CpuQuantizationTest {
               floats(dtype, rows, columns, Kind.PLAIN, 1),
               grid,
               grid);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void weighedSearches(int threads) {
+    List<RangeSearch> searches =
+        List.of(
+            new RangeSearch(20, 20, 1, 3, 5),
+            new RangeSearch(9, 20, 1.8f, 2.4, Integer.MAX_VALUE),
+            new RangeSearch(6, 20, 1, 2, 2));
+    try (Parity parity = new Parity(() -> new CpuDevice(threads))) {
+      for (QuantizationArgs args : FORMATS) {
+        if (args.blockRows(2) != 1) {
+          continue;
+        }
+        for (int columns : new int[] {7, 96, RowWords.ELEMENTS + 131}) {
+          int rows = columns > 100 ? 9 : 5;
+          SplittableRandom random = new SplittableRandom(3);
+          Operand importance =
+              floats(F32, 1, columns, i -> random.nextInt(5) == 0 ? 0 : random.nextExponential());
+          for (DType dtype : List.of(BF16, F32, F16)) {
+            for (Kind kind : List.of(Kind.PLAIN, Kind.TIES, Kind.ZEROS, Kind.MIXED)) {
+              RangeSearch search = searches.get((args.numBits() + columns) % searches.size());
+              Operand grid = output(dtype, rows, columns(args, columns));
+              parity.exact(
+                  dtype + " " + kind + " " + args + " " + search,
+                  (d, t) -> d.searchWeighedRange(t[0], t[1], args, search, t[2], t[3]),
+                  floats(dtype, rows, columns, kind, 1),
+                  importance,
+                  grid,
+                  grid);
+            }
+          }
         }
       }
     }

@@ -119,6 +119,17 @@ abstract class DelegatingDevice implements Device {
   }
 
   @Override
+  public void searchWeighedRange(
+      Tensor x,
+      Tensor importance,
+      QuantizationArgs args,
+      RangeSearch search,
+      Tensor min,
+      Tensor max) {
+    device.searchWeighedRange(x, importance, args, search, min, max);
+  }
+
+  @Override
   public void quantizationParameters(
       Tensor min,
       Tensor max,

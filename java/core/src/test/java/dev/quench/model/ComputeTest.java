@@ -35,7 +35,8 @@ final class ComputeTest {
       Tensor weight = matrix(scope, arena, 2, 3, 0, 1, 0, 0, 0, 1);
       LayerWeights weights = new LayerWeights(Map.of(LINEAR.weight(), weight));
       Compute plain = new Compute(device, DType.F32);
-      Compute quantizing = new Compute(device, DType.F32, Map.of("linear", args));
+      Compute quantizing =
+          new Compute(device, DType.F32, Map.of("linear", ActivationQuantization.ofRows(args)));
 
       assertThat(product(plain, x, weights, scope, arena))
           .containsExactly(3.4f, -9.6f, 3.4f, -9.6f);
@@ -45,12 +46,10 @@ final class ComputeTest {
   }
 
   @Test
-  void refusesRangesThatAreKnownBeforehand() {
+  void refusesKnownRangesWithoutScales() {
     QuantizationArgs weights = PresetSchemes.find("W8A8").orElseThrow().weights().orElseThrow();
-    try (Device device = new CpuDevice(1)) {
-      assertThatThrownBy(() -> new Compute(device, DType.F32, Map.of("linear", weights)))
-          .hasMessageContaining("linear");
-    }
+    assertThatThrownBy(() -> ActivationQuantization.ofRows(weights))
+        .hasMessageContaining("0 scales");
   }
 
   private static float[] product(

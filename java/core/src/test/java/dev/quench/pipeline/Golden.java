@@ -158,11 +158,14 @@ final class Golden {
   /** Of every tensor of what is in a folder of digests. */
   static SortedMap<String, Digest> expected(Path folder) {
     SortedMap<String, Digest> digests = new TreeMap<>();
-    text(folder.resolve("tensors.tsv"))
-        .lines()
-        .map(line -> line.split("\t", -1))
+    lines(folder.resolve("tensors.tsv"))
         .forEach(cells -> digests.put(cells[0], new Digest(cells[1], cells[2], cells[3])));
     return digests;
+  }
+
+  /** The lines of a table, cut into cells. */
+  static List<String[]> lines(Path file) {
+    return text(file).lines().map(line -> line.split("\t", -1)).toList();
   }
 
   /** A file of two columns: name and value. */

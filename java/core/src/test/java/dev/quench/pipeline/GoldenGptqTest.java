@@ -137,7 +137,7 @@ class GoldenGptqTest {
 
   private double logitsError(Device device, Path checkpoint) {
     LoadedModel base = LoadedModel.open(Golden.BASE);
-    LoadedModel other = LoadedModel.open(checkpoint).withExactInputs();
+    LoadedModel other = LoadedModel.open(checkpoint).withExactActivations();
     return Comparison.of(
             device,
             base,

@@ -71,23 +71,6 @@ class CookbookTest {
               input_activations: {num_bits: 4, type: float, strategy: tensor_group, group_size: 16, symmetric: true, dynamic: local}
         """,
         """
-        quant_stage:
-          quant_modifiers:
-            AWQModifier:
-              duo_scaling: both
-              mappings:
-                - {smooth_layer: "re:.*input_layernorm$", balance_layers: ["re:.*q_proj$", "re:.*k_proj$"]}
-            QuantizationModifier: {scheme: W4A16}
-        """,
-        """
-        quant_stage:
-          quant_modifiers:
-            SmoothQuantModifier:
-              smoothing_strength: 0.8
-              mappings: [[["re:.*q_proj", "re:.*k_proj", "re:.*v_proj"], "re:.*input_layernorm"]]
-            GPTQModifier: {scheme: W8A8}
-        """,
-        """
         GPTQModifier:
           ignore: [lm_head]
           actorder: null
@@ -105,6 +88,34 @@ class CookbookTest {
               targets: ["LlamaAttention"]
               input_activations: {num_bits: 8, type: float, symmetric: true, strategy: attn_head}
         """,
+        "QuantizationModifier: {config_groups: {a: {targets: [Linear], weights: {num_bits: 4, group_size: 128, observer: imatrix_mse, observer_kwargs: {maxshrink: 0.95, grid: 20, norm: 3.0}}}}}",
+      })
+  void activationsAreSeen(String recipe) {
+    SchemeAssignment assignment = SchemeAssignment.assign(parse(recipe), TinyLlama.MODULES);
+
+    assertThat(QuantizationConfig.of(assignment).toJson()).isNotEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        """
+        quant_stage:
+          quant_modifiers:
+            AWQModifier:
+              duo_scaling: both
+              mappings:
+                - {smooth_layer: "re:.*input_layernorm$", balance_layers: ["re:.*q_proj$", "re:.*k_proj$"]}
+            QuantizationModifier: {scheme: W4A16}
+        """,
+        """
+        quant_stage:
+          quant_modifiers:
+            SmoothQuantModifier:
+              smoothing_strength: 0.8
+              mappings: [[["re:.*q_proj", "re:.*k_proj", "re:.*v_proj"], "re:.*input_layernorm"]]
+            GPTQModifier: {scheme: W8A8}
+        """,
         "SpinQuantModifier: {rotations: [R1, R2, R4], transform_type: hadamard, transform_block_size: 128}",
         "QuIPModifier: {rotations: [v]}",
         """
@@ -112,7 +123,6 @@ class CookbookTest {
           obcq_modifiers:
             SparseGPTModifier: {sparsity: 0.5, mask_structure: "2:4", targets: ["LlamaDecoderLayer"]}
         """,
-        "QuantizationModifier: {config_groups: {a: {targets: [Linear], weights: {num_bits: 4, group_size: 128, observer: imatrix_mse, observer_kwargs: {maxshrink: 0.95, grid: 20, norm: 3.0}}}}}",
         "AutoRoundModifier: {scheme: W4A16, targets: [Linear], ignore: [lm_head], iters: 200}",
         "REAPPruningModifier: {sparsity: 0.25}",
       })

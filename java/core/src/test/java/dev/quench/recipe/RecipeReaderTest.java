@@ -134,8 +134,8 @@ class RecipeReaderTest {
           GPTQModifier:/  config_groups: {}                             | 2 | config_groups of GPTQModifier has no group
           GPTQModifier:/  config_groups:/    a: {weights: {}}           | 3 | targets of GPTQModifier config_groups a must name at least one module
           GPTQModifier:/  config_groups:/    a:/      target: [Linear]  | 4 | has no field "target". Did you mean targets
-          QuantizationModifier: {targets: Linear}                       | 1 | needs a scheme or config_groups
-          QuantizationModifier:                                         | 1 | needs a scheme or config_groups
+          QuantizationModifier: {targets: Linear}                       | 1 | needs a scheme, config_groups or a kv_cache_scheme
+          QuantizationModifier:                                         | 1 | needs a scheme, config_groups or a kv_cache_scheme
           GPTQModifier: {scheme: W4A16, actorder: group}                | 1 | write 'static' or 'weight'
           GPTQModifier: {scheme: W4A16, actorder: true}                 | 1 | write 'static' or 'weight'
           GPTQModifier: {scheme: W4A16, actorder: desc}                 | 1 | must be 'static', 'weight' or null, found "desc"
@@ -167,23 +167,34 @@ class RecipeReaderTest {
       quoteCharacter = '`',
       textBlock =
           """
-          scheme: W8A8/  kv_cache_scheme: {num_bits: 8, type: float}  | 3 | kv_cache_scheme of QuantizationModifier is not supported yet
+          scheme: W8A8/  kv_cache_scheme: {strategy: group, group_size: 32} | 3 | kv_cache_scheme of QuantizationModifier: strategy group can't be used for keys and values; legal are tensor and attn_head
+          scheme: W8A8/  kv_cache_scheme: {num_bits: 4, type: float, strategy: tensor} | 3 | one scale for all needs type int, or type float with num_bits 8
+          scheme: W8A8/  kv_cache_scheme: {strategy: tensor, observer: mean} | 3 | there is no observer "mean"
+          scheme: W8A8/  kv_cache_scheme: {bits: 8}                   | 3 | unknown field "bits". Did you mean num_bits
+          ignore: [lm_head]                                           | 1 | QuantizationModifier needs a scheme, config_groups or a kv_cache_scheme
           scheme: W8A8/  bypass_divisibility_checks: true             | 3 | bypass_divisibility_checks
-          scheme: W8A8/  input_observer: minmax                       | 3 | input_observer of QuantizationModifier is not supported yet
+          scheme: FP8/  input_observer: mean                          | 2 | input_activations: there is no observer "mean"
+          scheme: FP8/  input_observer: imatrix_mse                   | 2 | observer imatrix_mse is for weights; mse weighs errors alike
           scheme: W8A8/  output_observer: minmax                      | 3 | output_observer of QuantizationModifier is not supported yet
-          scheme: W8A8/  observer: {input: minmax}                    | 3 | input of QuantizationModifier observer is not supported yet
+          scheme: W8A8/  observer: {output: minmax}                   | 3 | output of QuantizationModifier observer is not supported yet
           scheme: W8A8/  observer: {weight: minmax}                   | 3 | has no field "weight". Did you mean weights
           scheme: W8A8/  observer: {weights: mean}                    | 2 | there is no observer "mean". Did you mean
-          scheme: W8A8/  weight_observer: imatrix_mse                 | 2 | observer imatrix_mse weighs errors by activations, which is not supported yet
+          scheme: FP8/  weight_observer: imatrix_mse                  | 2 | observer imatrix_mse weighs the columns of a row, so it needs strategy channel, group or tensor_group
           scheme: W8A8/  weight_observer: minmax/  observer: {weights: minmax} | 4 | can't stand beside weight_observer
-          scheme: NVFP4                                               | 2 | input_activations: dynamic: local (scales of activations, found by calibration) is not supported yet
-          scheme: FP8                                                 | 2 | input_activations: dynamic: false (scales of activations, found by calibration) is not supported yet
-          config_groups: {a: {targets: Linear}}                       | 2 | a scheme without weights is not supported yet
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {strategy: group, group_size: 32}}} | 2 | input_activations: strategy group can't be used with dynamic: false
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {num_bits: 4, type: float, strategy: tensor}}} | 2 | one scale for all needs type int, or type float with num_bits 8
+          config_groups: {a: {targets: Linear, weights: {}, input_activations: {strategy: tensor_group, group_size: 16, dynamic: local}}} | 2 | dynamic: local needs type float, num_bits 4, strategy tensor_group, group_size 16
+          config_groups: {a: {targets: Linear}}                       | 2 | there is nothing to quantize; give weights, or for attention modules input_activations
+          config_groups: {a: {targets: LlamaAttention, input_activations: {strategy: token, dynamic: true}}} | 2 | strategy token can't be used for keys and values
+          config_groups: {a: {targets: LlamaAttention, input_activations: {strategy: tensor, dynamic: true}}} | 2 | dynamic must be false for attention
+          config_groups: {a: {targets: LlamaAttention, input_activations: {strategy: tensor}, format: pack-quantized}} | 2 | format pack-quantized is of weights, and there are none
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: channel, observer: imatrix_mse, observer_kwargs: {patience: -1}}}} | 2 | patience must be a whole number from 0 on, found -1
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, strategy: channel, observer: imatrix_mse, observer_kwargs: {chunk_size: 1}}}} | 2 | observer imatrix_mse has no argument "chunk_size"
           config_groups: {a: {targets: Linear, weights: {num_bits: 9}}} | 2 | num_bits 9 can't be used with type int: legal are 1 to 8 for int, 4 and 8 for float
           config_groups: {a: {targets: Linear, weights: {num_bits: 6, type: float}}} | 2 | num_bits 6 can't be used with type float
           config_groups: {a: {targets: Linear, weights: {type: float, symmetric: false}}} | 2 | symmetric: false can't be used with type float
           config_groups: {a: {targets: Linear, weights: {num_bits: 4, type: float}}} | 2 | type float with num_bits 4 needs scale_dtype float8_e4m3fn
-          config_groups: {a: {targets: Linear, weights: {num_bits: 4, type: float, group_size: 16, scale_dtype: float8_e4m3fn}}} | 2 | scale_dtype float8_e4m3fn needs type float, num_bits 4, strategy tensor_group and group_size 16
+          config_groups: {a: {targets: Linear, weights: {num_bits: 4, type: float, group_size: 16, scale_dtype: float8_e4m3fn}}} | 2 | scale_dtype float8_e4m3fn needs type float, num_bits 4, strategy tensor_group, group_size 16
           config_groups: {a: {targets: Linear, weights: {num_bits: 4, group_size: 32, scale_dtype: uint8}}} | 2 | scale_dtype uint8 needs type float, strategy group and group_size 32
           config_groups: {a: {targets: Linear, weights: {num_bits: 4, scale_dtype: float32}}} | 2 | scale_dtype can't be f32
           config_groups: {a: {targets: Linear, weights: {num_bits: 4, scale_dtype: float4}}} | 2 | scale_dtype must be one of float8_e4m3fn, uint8
@@ -241,6 +252,8 @@ class RecipeReaderTest {
         "{num_bits: 4, group_size: 128, observer: mse, observer_kwargs: {norm: 2, grid: 50, maxshrink: 0.5, patience: 3, expand: 1.1, chunk_size: 5, averaging_constant: 0.1}}",
         "{num_bits: 4, group_size: 128, observer: memoryless_mse}",
         "{num_bits: 4, group_size: 128, observer: nvfp4_expanded_mse}",
+        "{num_bits: 4, group_size: 128, observer: imatrix_mse, observer_kwargs: {maxshrink: 0.95, grid: 20, norm: 3.0, patience: 0, strict: true, expand: 1.0}}",
+        "{num_bits: 4, strategy: channel, observer: nvfp4_expanded_imatrix}",
         "{num_bits: 4, group_size: -1}",
         "{num_bits: 4, type: float, group_size: 32, scale_dtype: torch.uint8}",
         "{num_bits: 8, type: float, group_size: 32, scale_dtype: uint8, zp_dtype: uint8}",
@@ -282,6 +295,35 @@ class RecipeReaderTest {
             only("QuantizationModifier: {scheme: W4A16, observer: {weights: static_minmax}}")
                 .observer())
         .contains("static_minmax");
+  }
+
+  @Test
+  void theObserverOfAModifierIsThatOfItsInputs() {
+    assertThat(inputObserver("QuantizationModifier: {scheme: FP8}")).contains("static_minmax");
+    assertThat(inputObserver("QuantizationModifier: {scheme: FP8, input_observer: mse}"))
+        .contains("mse");
+    assertThat(inputObserver("QuantizationModifier: {scheme: NVFP4, observer: {input: minmax}}"))
+        .contains("minmax");
+    assertThat(inputObserver("QuantizationModifier: {scheme: W8A8, input_observer: mse}"))
+        .isEmpty();
+    assertThat(
+            inputObserver(
+                "QuantizationModifier: {config_groups: {a: {targets: [Linear], weights: {}, input_activations: {strategy: tensor}}}}"))
+        .contains("minmax");
+  }
+
+  private static Optional<String> inputObserver(String recipe) {
+    return parse(recipe)
+        .modifiers()
+        .getFirst()
+        .quantization()
+        .groups()
+        .values()
+        .iterator()
+        .next()
+        .inputActivations()
+        .orElseThrow()
+        .observer();
   }
 
   /** Columns: modifier's actorder, that of the weights, the one that counts. */

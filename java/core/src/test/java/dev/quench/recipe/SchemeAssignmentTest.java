@@ -70,7 +70,7 @@ class SchemeAssignmentTest {
           targets: ['re:self_attn']                          | target "re:self_attn" matches no module of the model. There are modules such as model.layers.0.self_attn
           ignore: [lm_heads]                                 | ignore entry "lm_heads" matches no module of the model. Did you mean lm_head
           ignore: ['re:.*mlp.gate$']                         | ignore entry "re:.*mlp.gate$" matches no module of the model.
-          targets: [LlamaMLP]                                | target "LlamaMLP" selects modules of class LlamaMLP only, and only Linear and Embedding can be quantized
+          targets: [LlamaMLP]                                | target "LlamaMLP" selects modules of class LlamaMLP only, and only Linear, Embedding and attention can be quantized
           targets: [lm_head], ignore: [lm_head]              | selects no module: its ignore list takes all
           targets: ['re:(']                                  | "re:(" isn't a regular expression
           """)
