@@ -3,12 +3,13 @@
 kernels, and Maven Central once.
 
     ./mvnw -q test-compile -pl java/core,kernels,java/cuda -am
-    bench/scripts/check_kernels.py FOLDER sanitize address|undefined|thread [TEST...]
-    bench/scripts/check_kernels.py FOLDER mutate [--only gptq.ptx,norm.ptx] [--no-race-detector]
+    bench/scripts/check_kernels.py FOLDER sanitize address,undefined|thread [TEST...]
+    bench/scripts/check_kernels.py FOLDER mutate [--only gptq.ptx,norm.ptx] [--each] [--no-race-detector]
 
 `sanitize` runs every test of the parity suite, each in a process: name, outcome, what was said, seconds.
-`mutate` leaves out the barriers, waits and fences of the kernels, one at a time, and tells whether the parity suite or
-ThreadSanitizer notices: file, number, kernel, line, instruction, who noticed, what was said, seconds. The mutant is
+`mutate` leaves out the barriers, waits and fences of the kernels, a line of the source at a time (with --each an
+instruction of the PTX at a time, of which templates make several), and tells whether the parity suite or
+ThreadSanitizer notices: file, numbers, kernels, line, instruction, who noticed, what was said, seconds. The mutant is
 chosen at run time (STANDIN_REMOVE), so that kernels are compiled once.
 
 FOLDER keeps what is built, a folder in it for each sanitizer.
@@ -32,15 +33,15 @@ TESTS = {
     "attention.ptx": (90, ["attention"]),
     "cholesky.ptx": (90, ["reverseCholesky", "invertUpper"]),
     "gptq.ptx": (90, ["gptqBlock"]),
-    "hadamard.ptx": (90, ["hadamard"]),
+    "hadamard.ptx": (90, ["dev.quench.cuda.CudaHadamardTest#rowsInTurn(int, int)"]),
     "logits.ptx": (90, ["logProbability"]),
     "moving.ptx": (90, ["transpose"]),
     "nearest.ptx": (80, ["quantizeToNearest"]),
     "nearest_sm90.ptx": (90, ["quantizeToNearest"]),
     "norm.ptx": (90, ["rmsNorm"]),
     "observe.ptx": (90, ["observe"]),
-    "syrk.ptx": (80, ["syrk", "dev.quench.cuda.CudaSyrkTest"]),
-    "syrk_sm90.ptx": (90, ["syrk", "dev.quench.cuda.CudaSyrkTest"]),
+    "syrk.ptx": (80, ["syrk"]),
+    "syrk_sm90.ptx": (90, ["dev.quench.cuda.CudaSyrkTest#bothWidthsGiveTheSameBytes"]),
 }
 
 
@@ -55,7 +56,8 @@ SUITE += [(80, test) for test in ("syrk", "quantize", "quantizeToNearest")]
 
 def selectors(tests):
     for test in tests:
-        yield f"--select-class={test}" if "." in test else f"--select-method={PARITY}#{test}({SUBJECT})"
+        method = test if "#" in test else f"{PARITY}#{test}({SUBJECT})"
+        yield f"--select-class={test}" if "." in test and "#" not in test else f"--select-method={method}"
 
 
 def maven(*arguments):
@@ -104,9 +106,9 @@ class Bench:
 
     def sanitizer_settings(self):
         if self.sanitizer == "thread":
-            options = "ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66"
+            options = "ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66 symbolize=0"
             return self.preload("libtsan.so") | {"TSAN_OPTIONS": options}
-        if self.sanitizer == "address":
+        if "address" in self.sanitizer:
             options = "handle_segv=0:detect_leaks=0:exitcode=66"
             return self.preload("libasan.so") | {"ASAN_OPTIONS": options}
         return {}
@@ -116,9 +118,10 @@ class Bench:
         environment = {
             **os.environ, **self.environment, "STANDIN_REMOVE": remove, "STANDIN_CAPABILITY": str(capability),
             "STANDIN_ORDER": "random", "QUENCH_REQUIRE_CUDA_TESTS": "1", **self.sanitizer_settings()}
-        command = [self.java, "--enable-native-access=ALL-UNNAMED", "--add-modules=jdk.incubator.vector", "-jar",
+        command = [self.java, "--enable-native-access=ALL-UNNAMED", "--add-modules=jdk.incubator.vector",
+                   "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar",
                    self.console, "execute", f"--class-path={self.class_path}", "--details=tree", "--fail-if-no-tests",
-                   "--disable-banner", "--disable-ansi-colors", *selectors(tests)]
+                   "--disable-banner", "--disable-ansi-colors", "--include-engine=junit-jupiter", *selectors(tests)]
         start = time.time()
         try:
             done = subprocess.run(command, cwd=ROOT / "java/cuda", env=environment, capture_output=True, text=True,
@@ -129,7 +132,7 @@ class Bench:
         seconds = time.time() - start
         if done.returncode != 0:
             (self.folder / "last.log").write_text(text)
-        if remove and f"[standin] without {remove}" not in text:
+        if remove and "[standin] leaves out" not in text:
             return "not reached", "", seconds
         report = (re.search(r"(ThreadSanitizer|AddressSanitizer): (.*?) (?:\(pid|on ).*?\n.*?#0 (.*?)\n", text, re.S)
                   or re.search(r"\n([^\n]*): (runtime error): ([^\n]*)", text))
@@ -139,7 +142,7 @@ class Bench:
             return self.sanitizer + " sanitizer", f"{report.group(2)}, {where}", seconds
         if done.returncode == 0:
             return "nobody", "", seconds
-        told = re.search(r"\[standin\] (?!without)(.*)", text) or re.search(r"=> (.*)", text)
+        told = re.search(r"\[standin\] (?!leaves out)(.*)", text) or re.search(r"=> (.*)", text)
         return "suite", told.group(1)[:160] if told else f"exit code {done.returncode}", seconds
 
 
@@ -153,6 +156,18 @@ def sanitize(bench, arguments):
     return outcomes and all(found == "nobody" for found in outcomes)
 
 
+# Those of a file: numbers, kernels, line, instruction.
+def mutants_of(bench, file, each):
+    groups = {}
+    for name, number, kernel, line, instruction in bench.mutants:
+        if name == file:
+            key = (number, line, instruction) if each else (line, instruction)
+            groups.setdefault(key, []).append((number, kernel))
+    for key, members in groups.items():
+        kernels = sorted({kernel for _, kernel in members})
+        yield ",".join(number for number, _ in members), ",".join(kernels), *key[-2:]
+
+
 def mutate(bench, arguments):
     for file in arguments.only.split(",") if arguments.only else sorted({mutant[0] for mutant in bench.mutants}):
         capability, tests = TESTS[file]
@@ -160,9 +175,9 @@ def mutate(bench, arguments):
         print(file, "-", "-", "-", "nothing left out", found, told, f"{seconds:.1f}", sep="\t", flush=True)
         if found != "nobody":
             return False
-        for mutant in (m for m in bench.mutants if m[0] == file):
-            found, told, seconds = bench.run(capability, tests, f"{mutant[0]}:{mutant[1]}", arguments.limit)
-            print(*mutant, found, told, f"{seconds:.1f}", sep="\t", flush=True)
+        for mutant in mutants_of(bench, file, arguments.each):
+            found, told, seconds = bench.run(capability, tests, f"{file}:{mutant[0]}", arguments.limit)
+            print(file, *mutant, found, told, f"{seconds:.1f}", sep="\t", flush=True)
     return True
 
 
@@ -172,10 +187,11 @@ def main():
     parser.add_argument("--limit", type=int, default=600, help="seconds for a run")
     commands = parser.add_subparsers(dest="command", required=True)
     sanitizing = commands.add_parser("sanitize")
-    sanitizing.add_argument("sanitizer", choices=["address", "undefined", "thread"])
+    sanitizing.add_argument("sanitizer", choices=["address", "undefined", "address,undefined", "thread"])
     sanitizing.add_argument("tests", nargs="*")
     mutating = commands.add_parser("mutate")
     mutating.add_argument("--only", help="names of files, with commas")
+    mutating.add_argument("--each", action="store_true", help="each instruction of the PTX by itself")
     mutating.add_argument("--no-race-detector", action="store_true", help="the suite alone, threads in random order")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()

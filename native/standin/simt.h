@@ -252,17 +252,17 @@ inline void read_wait_group(size_t pending) {
 
 // ---- mutations
 
-// The barrier of a module that STANDIN_REMOVE leaves out, so that one sees whether a test notices.
+// The barriers of a module that STANDIN_REMOVE leaves out, so that one sees whether a test notices.
 class RemovedBarriers {
  public:
   STANDIN_API explicit RemovedBarriers(const char* module);
   STANDIN_API bool operator[](long barrier) const;
 
  private:
-  void tell() const;
+  struct Numbers;
 
   const char* module_;
-  long index_;
+  Numbers* numbers_;
 };
 
 // ---- registration

@@ -6,7 +6,8 @@ import java.util.List;
 /**
  * How the stand-in and the kernels are compiled.
  *
- * @param sanitizer {@code address}, {@code undefined}, {@code thread}, or nothing
+ * @param sanitizer {@code address}, {@code undefined}, {@code address,undefined}, {@code thread},
+ *     or nothing
  * @param profile whether kernels count sectors and bank conflicts
  * @param removable whether runs can leave out barriers, for {@code STANDIN_REMOVE}
  */
@@ -55,7 +56,7 @@ record BuildOptions(String sanitizer, boolean profile, boolean removable) {
                 "-fvisibility=hidden"));
     if (!sanitizer.isEmpty()) {
       flags.addAll(List.of("-g", "-fno-omit-frame-pointer", "-fsanitize=" + sanitizer));
-      if (sanitizer.equals("undefined")) {
+      if (sanitizer.endsWith("undefined")) {
         flags.add("-fno-sanitize-recover=undefined");
       }
     }
