@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
@@ -29,6 +30,10 @@ public final class Checkpoint implements TensorReader {
   static final String SINGLE_FILE = "model.safetensors";
   static final String INDEX_FILE = "model.safetensors.index.json";
   static final String CONFIG_FILE = "config.json";
+
+  /** What other tools write of how they quantized a model; it isn't true of the output. */
+  private static final Set<String> QUANTIZATION_FILES =
+      Set.of("hf_quant_config.json", "quant_config.json", "quantize_config.json");
 
   private final Path folder;
   private final ObjectNode config;
@@ -162,6 +167,11 @@ public final class Checkpoint implements TensorReader {
     return new Checkpoint(folder, config, new LinkedHashMap<>(other));
   }
 
+  /** The same folder with another config.json and other tensors, made from its own. */
+  public Checkpoint with(ObjectNode otherConfig, Map<String, TensorInfo> otherTensors) {
+    return new Checkpoint(folder, otherConfig.deepCopy(), new LinkedHashMap<>(otherTensors));
+  }
+
   /**
    * @throws InvalidInputException if there is no tensor of that name
    */
@@ -180,8 +190,11 @@ public final class Checkpoint implements TensorReader {
     return map(require(name), arena);
   }
 
-  /** The tensor, mapped read-only until {@code arena} is closed. */
+  /** The tensor, mapped read-only or decoded, until {@code arena} is closed. */
   public static HostTensor map(TensorInfo tensor, Arena arena) {
+    if (tensor.decoder().isPresent()) {
+      return tensor.decoder().get().decode(arena);
+    }
     try (FileChannel channel = FileChannel.open(tensor.file(), StandardOpenOption.READ)) {
       if (tensor.offset() + tensor.bytes() > channel.size()) {
         throw new QuenchException(
@@ -223,7 +236,8 @@ public final class Checkpoint implements TensorReader {
         name.equals(CONFIG_FILE)
             || name.endsWith(".safetensors.index.json")
             || name.endsWith(".bin.index.json")
-            || name.equals("recipe.yaml");
+            || name.equals("recipe.yaml")
+            || QUANTIZATION_FILES.contains(name);
     boolean calibration = name.equals("calibration.jsonl") || name.equals("eval.txt");
     return !weights && !rewritten && !calibration && !name.startsWith(".");
   }

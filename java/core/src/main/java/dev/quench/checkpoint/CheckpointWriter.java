@@ -252,12 +252,18 @@ public final class CheckpointWriter implements TensorReader, AutoCloseable {
   }
 
   /**
-   * Takes a tensor over as it is, under the same name.
+   * Takes a tensor over as it is, or decoded if it must be, under the same name.
    *
    * @throws IllegalArgumentException if the layout has none of that name, dtype and shape
    * @throws IllegalStateException if it was written before
    */
   public void copy(TensorInfo source) {
+    if (source.decoder().isPresent()) {
+      try (Arena arena = Arena.ofConfined()) {
+        write(source.name(), source.decoder().get().decode(arena));
+      }
+      return;
+    }
     OutputLayout.Place place =
         place(new OutputTensor(source.name(), source.dtype(), source.shape()));
     try (FileChannel from = FileChannel.open(source.file(), StandardOpenOption.READ)) {

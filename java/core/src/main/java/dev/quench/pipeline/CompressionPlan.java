@@ -50,16 +50,18 @@ public record CompressionPlan(
     ObjectNode config) {
 
   /**
-   * @throws InvalidInputException if the recipe doesn't fit the model
+   * @throws InvalidInputException if the model is quantized already, or the recipe doesn't fit it
    */
   public static CompressionPlan of(CompressRequest request) {
-    Checkpoint original = Checkpoint.open(request.model());
+    return of(request, SourceModel.open(request.model()));
+  }
+
+  /**
+   * @param original the request's model, dequantized if it has to be
+   * @throws InvalidInputException if the recipe doesn't fit the model
+   */
+  public static CompressionPlan of(CompressRequest request, Checkpoint original) {
     String configFile = request.model().resolve("config.json").toString();
-    if (original.config().has("quantization_config")) {
-      throw new InvalidInputException(
-          configFile
-              + " has a quantization_config: the model is compressed already. Start from the original checkpoint.");
-    }
     FusedExperts experts = FusedExperts.of(original);
     ModelModules model = ModelModules.of(experts);
     SchemeAssignment assignment = SchemeAssignment.assign(request.recipe(), model.tree());

@@ -4,6 +4,7 @@ import dev.quench.Cancellation;
 import dev.quench.InvalidInputException;
 import dev.quench.QuenchException;
 import dev.quench.calibration.Batch;
+import dev.quench.checkpoint.Checkpoint;
 import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.checkpoint.Fingerprint;
 import dev.quench.checkpoint.Journal;
@@ -396,7 +397,8 @@ public final class Compressor {
   /** What decides the bytes of the result. */
   private SortedMap<String, String> identity() {
     SortedMap<String, String> identity = new TreeMap<>();
-    identity.put("model", Fingerprint.of(plan.checkpoint()));
+    // Of the stored tensors, even where the plan has what they are decoded to.
+    identity.put("model", Fingerprint.of(Checkpoint.open(request.model())));
     identity.put("recipe", Fingerprint.of(request.recipe().source()));
     identity.put("calibration", request.calibration().orElseThrow().fingerprint());
     identity.put("order of propagation", request.propagation().name());

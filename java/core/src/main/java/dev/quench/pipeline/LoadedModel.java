@@ -5,6 +5,7 @@ import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
 import dev.quench.format.ActivationDecoder;
 import dev.quench.format.ActivationLayout;
+import dev.quench.format.SourceFormat;
 import dev.quench.format.StoredWeights;
 import dev.quench.format.WeightLayout;
 import dev.quench.model.ActivationQuantization;
@@ -28,7 +29,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A checkpoint, compressed or not.
+ * A checkpoint, compressed or not. One that another tool than compressed-tensors quantized counts
+ * as not compressed: its weights are dequantized when they are read.
  *
  * @param family the description of the model's family, if there is one
  * @param quantization what config.json says of the compression, if there is any
@@ -51,7 +53,16 @@ public record LoadedModel(
    */
   public static LoadedModel open(Path folder) {
     Checkpoint checkpoint = Checkpoint.open(folder);
-    String configFile = folder.resolve("config.json").toString();
+    return of(
+        SourceFormat.of(checkpoint)
+            .filter(format -> format != SourceFormat.COMPRESSED_TENSORS)
+            .map(format -> format.plain(checkpoint))
+            .orElse(checkpoint));
+  }
+
+  /** Of a plain checkpoint, or one of compressed-tensors. */
+  static LoadedModel of(Checkpoint checkpoint) {
+    String configFile = checkpoint.folder().resolve("config.json").toString();
     Optional<Architecture> family = ArchitectureReader.find(checkpoint);
     Map<LinearSpec, NamedModule> modules =
         family.map(StoredModules::described).orElseGet(() -> StoredModules.byNames(checkpoint));

@@ -73,14 +73,7 @@ record TiedHead(Optional<String> name, String source, Map<String, ModulePlan> mo
       return;
     }
     TensorInfo embedding = checkpoint.require(source);
-    TensorInfo copy =
-        new TensorInfo(
-            name.get() + ".weight",
-            embedding.dtype(),
-            embedding.shape(),
-            embedding.file(),
-            embedding.offset(),
-            embedding.bytes());
+    TensorInfo copy = embedding.withName(name.get() + ".weight");
     copied.add(copy);
     outputs.add(new OutputTensor(copy.name(), copy.dtype(), copy.shape()));
   }

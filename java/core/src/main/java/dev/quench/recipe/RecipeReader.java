@@ -25,6 +25,9 @@ public final class RecipeReader {
   private static final String STAGE = "_stage";
   private static final String GROUP = "_modifiers";
 
+  /** Of a stage, in older recipes: which of llm-compressor's functions runs it. */
+  private static final String RUN_TYPE = "run_type";
+
   private final String file;
   private final List<ModifierSpec> modifiers = new ArrayList<>();
 
@@ -104,11 +107,20 @@ public final class RecipeReader {
         .entries()
         .forEach(
             (key, entry) -> {
-              if (!key.endsWith(GROUP)) {
+              if (key.equals(RUN_TYPE)) {
+                requireOneShot(entry);
+              } else if (key.endsWith(GROUP)) {
+                group(key, entry);
+              } else {
                 throw unknownKey(key, entry, stage);
               }
-              group(key, entry);
             });
+  }
+
+  private void requireOneShot(Entry entry) {
+    if (!"oneshot".equals(entry.node().value())) {
+      throw error(entry, RUN_TYPE + " must be oneshot: Quench compresses, it doesn't train");
+    }
   }
 
   private void group(String group, Entry entry) {

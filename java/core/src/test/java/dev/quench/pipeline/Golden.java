@@ -138,8 +138,13 @@ final class Golden {
 
   /** Of every tensor of a checkpoint. */
   static SortedMap<String, Digest> digests(Path folder) {
+    return digests(Checkpoint.open(folder));
+  }
+
+  /** Of every tensor of a checkpoint as it is read. */
+  static SortedMap<String, Digest> digests(Checkpoint checkpoint) {
     SortedMap<String, Digest> digests = new TreeMap<>();
-    for (TensorInfo tensor : Checkpoint.open(folder).tensors().values()) {
+    for (TensorInfo tensor : checkpoint.tensors().values()) {
       String shape =
           LongStream.of(tensor.shape().toArray())
               .mapToObj(Long::toString)
@@ -157,9 +162,13 @@ final class Golden {
 
   /** Of every tensor of what is in a folder of digests. */
   static SortedMap<String, Digest> expected(Path folder) {
+    return digestFile(folder.resolve("tensors.tsv"));
+  }
+
+  /** A file of name, dtype, shape and SHA-256. */
+  static SortedMap<String, Digest> digestFile(Path file) {
     SortedMap<String, Digest> digests = new TreeMap<>();
-    lines(folder.resolve("tensors.tsv"))
-        .forEach(cells -> digests.put(cells[0], new Digest(cells[1], cells[2], cells[3])));
+    lines(file).forEach(cells -> digests.put(cells[0], new Digest(cells[1], cells[2], cells[3])));
     return digests;
   }
 
