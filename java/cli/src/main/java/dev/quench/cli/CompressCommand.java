@@ -13,6 +13,7 @@ import dev.quench.pipeline.CompressionReport;
 import dev.quench.pipeline.Compressor;
 import dev.quench.pipeline.PlanEstimate;
 import dev.quench.pipeline.Propagation;
+import dev.quench.pipeline.SourceModel;
 import dev.quench.pipeline.Verification;
 import dev.quench.progress.ProgressEvent;
 import dev.quench.progress.ProgressListener;
@@ -82,6 +83,12 @@ final class CompressCommand implements Callable<Integer> {
       description =
           "Store all weights so, such as pack-quantized for W4A8 and W4AFP8, as vLLM wants them (default: as llm-compressor does, or what the recipe says).")
   private @Nullable String format;
+
+  @Option(
+      names = "--dequantize",
+      description =
+          "MODEL may be quantized already (compressed-tensors, FP8, ModelOpt, AutoAWQ): start from its dequantized weights.")
+  private boolean dequantize;
 
   @Option(
       names = "--calibration",
@@ -160,7 +167,9 @@ final class CompressCommand implements Callable<Integer> {
     }
     CheckpointWriter.checkOutput(output, model);
     CompressRequest draft = request(formatted(recipe()), Optional.empty());
-    CompressionPlan plan = CompressionPlan.of(draft);
+    CompressionPlan plan =
+        CompressionPlan.of(
+            draft, dequantize ? SourceModel.dequantized(model) : SourceModel.open(model));
     notes(draft.recipe()).forEach(note -> listener.on(new ProgressEvent.Note(note)));
     Optional<CalibrationData> data = calibrationData(plan, listener);
     CompressRequest request = request(draft.recipe(), data);

@@ -1,6 +1,8 @@
 package dev.quench.cli;
 
+import dev.quench.checkpoint.Checkpoint;
 import dev.quench.checkpoint.TensorInfo;
+import dev.quench.format.SourceFormat;
 import dev.quench.pipeline.Inspection;
 import dev.quench.pipeline.LoadedModel;
 import java.io.PrintWriter;
@@ -61,7 +63,7 @@ final class InspectCommand implements Callable<Integer> {
         loaded
             .quantization()
             .map(config -> "compressed (" + config.format().configName() + ")")
-            .orElse("not compressed"));
+            .orElseGet(() -> uncompressed(loaded)));
     TextTable table;
     if (all) {
       table = new TextTable("module", "shape", "scheme", "bytes", "bits/weight");
@@ -91,6 +93,12 @@ final class InspectCommand implements Callable<Integer> {
         loaded.checkpoint().tensors().size(),
         ByteSize.format(inspection.bytes()),
         (double) inspection.weightBits() / inspection.weights());
+  }
+
+  private static String uncompressed(LoadedModel loaded) {
+    return SourceFormat.of(Checkpoint.open(loaded.checkpoint().folder()))
+        .map(format -> format.title() + "; shown as it is dequantized")
+        .orElse("not compressed");
   }
 
   private static TextTable schemes(Inspection inspection) {

@@ -66,6 +66,7 @@ public final class Main {
   private static CommandLine commandLine(String... args) {
     Map<String, Supplier<Object>> commands = new LinkedHashMap<>();
     commands.put("compress", CompressCommand::new);
+    commands.put("convert", ConvertCommand::new);
     commands.put("evaluate", EvaluateCommand::new);
     commands.put("compare", CompareCommand::new);
     commands.put("inspect", InspectCommand::new);

@@ -149,7 +149,7 @@ class BadCheckpointTest {
             "has no tensor model.layers.1.self_attn.q_proj.weight"),
         Arguments.of(
             new TinyModel(1).config("quantization_config", Map.of("quant_method", "gptq")),
-            "the model is compressed already"));
+            "quant_method of quantization_config is gptq; Quench reads compressed-tensors, fp8"));
   }
 
   /** What needs no data is compressed by the names of tensors; the rest needs a forward pass. */

@@ -75,6 +75,27 @@ class CommandsTest {
   }
 
   @Test
+  void aCompressedModelIsConvertedAndCompressedAgain() {
+    Path plain = temp.resolve("plain");
+    Path again = temp.resolve("again");
+    Path converted = temp.resolve("converted");
+    Quench.Result result = Quench.run("convert", rounded, "-o", plain).succeeded();
+
+    assertThat(result.out()).contains("14 weights dequantized from compressed-tensors");
+    assertThat(tensors(plain).keySet()).isEqualTo(tensors(model).keySet());
+    assertThat(Quench.run("inspect", plain).succeeded().out()).contains("not compressed");
+    assertThat(Folders.sha256(plain)).containsKey("generation_config.json");
+    Quench.run("compress", rounded, "--dequantize", "--scheme", "FP8_DYNAMIC", "-o", again)
+        .succeeded();
+    Quench.run("compress", plain, "--scheme", "FP8_DYNAMIC", "-o", converted).succeeded();
+    assertThat(tensors(again)).isEqualTo(tensors(converted));
+    Quench.runShort("compress", rounded, "--scheme", "W4A16", "-o", temp.resolve("no"))
+        .failed(2, "is compressed already (compressed-tensors)", "--dequantize");
+    Quench.runShort("convert", model, "-o", temp.resolve("no"))
+        .failed(2, "isn't quantized: there is nothing to convert");
+  }
+
+  @Test
   void recipesListsPresetsAndExamples() {
     String list = Quench.run("recipes").succeeded().out();
     assertThat(list)
