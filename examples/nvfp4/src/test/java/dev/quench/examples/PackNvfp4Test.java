@@ -2,9 +2,7 @@ package dev.quench.examples;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.quench.cuda.CudaDevice;
 import dev.quench.cuda.CudaTests;
 import dev.quench.cuda.standin.StandIn;
 import dev.quench.device.ReferenceDevice;
@@ -33,7 +31,6 @@ class PackNvfp4Test {
 
   @Test
   void printsWhatTheReferenceMakesOfTheNumbers() throws IOException, InterruptedException {
-    assumeTrue(CudaDevice.supports(NVFP4), "there are no kernels for NVFP4");
     StandIn.missingPrograms().ifPresent(CudaTests::missing);
     assertThat(run(StandIn.environment(Path.of("../../java/cuda/target/standin"))))
         .isEqualTo(expected());
