@@ -8,6 +8,9 @@
 // - A quotient in f16 is x · RN(1 / s) in float, rounded to f16; one in bf16 is x · h + x · l, with
 //   RN(1 / s) ≈ h + l, two numbers of bf16, in two operations of bf16. For all pairs of
 //   significands, of 11 or 8 bits, that is the correctly rounded quotient: QuotientTest tries them.
+// - A quotient in float of an element of 16 bits is x · h + x · l, with 1 / s ≈ h + l, two floats. Of
+//   all pairs of significands, of 11 and 24 bits, 16 give a neighbour of the correctly rounded
+//   quotient. None of these is beside the middle of two E2M1 values, so that codes are the same.
 // - From q ≈ x · RN(1 / s) in f32, two steps q += (x − s · q) · RN(1 / s) of fused operations give
 //   the correctly rounded quotient (Markstein, Computation of elementary functions on the IBM RISC
 //   System/6000 processor, 1990: the first step leaves q within one unit in the last place).
@@ -285,7 +288,8 @@ struct E2m1Codes {
   }
 };
 
-// Division of elements of dtype T by a scale, in the dtype Units. `suits` says of which scales.
+// Division of elements of dtype T by a scale, in the dtype Units. `suits` says of which scales, and
+// SIGNS_ZERO whether −0 gives −0 instead of 0.
 //
 // From 2⁻⁶⁰ to 1, in T.
 template <typename T>
@@ -296,6 +300,7 @@ __device__ __forceinline__ bool isUsual(float scale) { return scale >= 0x1p-60f 
 template <>
 struct Divisor<f32> {
   using Units = f32;
+  static constexpr bool SIGNS_ZERO = false;  // the remainder of −0 is 0
   float scale;
   float reciprocal;
 
@@ -319,6 +324,7 @@ struct Divisor<f32> {
 template <>
 struct Divisor<f16> {
   using Units = f16;
+  static constexpr bool SIGNS_ZERO = true;
   float reciprocal;
 
   __device__ __forceinline__ explicit Divisor(float scale) : reciprocal(__frcp_rn(scale)) {}
@@ -334,6 +340,7 @@ struct Divisor<f16> {
 template <>
 struct Divisor<bf16> {
   using Units = bf16;
+  static constexpr bool SIGNS_ZERO = true;
   __nv_bfloat162 high;
   __nv_bfloat162 low;
 
@@ -350,17 +357,36 @@ struct Divisor<bf16> {
   }
 };
 
-// From 2⁻⁶⁰ to 1, in float.
+// From 2⁻⁶⁰ to 1, in float, for E2M1 codes: of elements of 16 bits the quotient may be off by a unit
+// in the last place where that is no matter.
 template <typename T>
 struct WideDivisor {
   using Units = f32;
-  Divisor<f32> divisor;
+  static constexpr bool SIGNS_ZERO = false;
+  float high;
+  float low;
 
-  __device__ __forceinline__ explicit WideDivisor(float scale) : divisor(scale) {}
+  __device__ __forceinline__ explicit WideDivisor(float scale) : high(__frcp_rn(scale)) {
+    const float rest = __fmaf_rn(-scale, high, 1) * high;
+    low = __fmaf_rn(__fmaf_rn(-scale, high, 1), rest, rest);
+  }
 
   __device__ __forceinline__ static bool suits(float scale) { return isUsual(scale); }
 
-  __device__ __forceinline__ float2 quotient(Pair<T> x) const { return divisor.quotient(widen(x)); }
+  __device__ __forceinline__ float2 quotient(Pair<T> x) const {
+    const float2 wide = widen(x);
+    return make_float2(quotient(wide.x), quotient(wide.y));
+  }
+
+ private:
+  __device__ __forceinline__ float quotient(float x) const {
+    return __fmaf_rn(x, high, __fmaf_rn(x, low, 0));
+  }
+};
+
+template <>
+struct WideDivisor<f32> : Divisor<f32> {
+  using Divisor<f32>::Divisor;
 };
 
 // A power of two from 2⁻¹²⁷ to 2¹²⁷: its reciprocal is one too, so that the product is the same
@@ -368,6 +394,7 @@ struct WideDivisor {
 template <typename T>
 struct PowerDivisor {
   using Units = T;
+  static constexpr bool SIGNS_ZERO = true;
   float reciprocal;
 
   __device__ __forceinline__ explicit PowerDivisor(float scale) : reciprocal(__frcp_rn(scale)) {}
@@ -411,8 +438,9 @@ __device__ __forceinline__ uint2 codesOneByOne(int count, Codes codes, CodeOf co
   return make_uint2(words[0], words[1]);
 }
 
-// What makes codes of elements of dtype T that share a scale.
-template <typename T, typename Codes, typename Divide = Divisor<T>>
+// What makes codes of elements of dtype T that share a scale. The zero point is 0 if kShifts is
+// false, and no quotient −0.
+template <typename T, typename Codes, typename Divide = Divisor<T>, bool kShifts = true>
 class Rounder {
   using Units = typename Divide::Units;
 
@@ -435,7 +463,10 @@ class Rounder {
     Pair<Units> values[RUN / 2];
 #pragma unroll
     for (int i = 0; i < RUN / 2; ++i) {
-      values[i] = plus(divisor.quotient(run.pairs[i]), zeroPoint);
+      values[i] = divisor.quotient(run.pairs[i]);
+      if constexpr (kShifts) {
+        values[i] = plus(values[i], zeroPoint);
+      }
       if constexpr (!Codes::CLAMPS) {
         values[i] = smaller(larger(values[i], low), high);
       }

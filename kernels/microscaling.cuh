@@ -23,7 +23,11 @@ struct Nvfp4 {
   __device__ __forceinline__ static Levels levels() { return {-6, 6, true}; }
   __device__ __forceinline__ static float valueOf(uint32_t code) { return e2m1Value(code); }
   __device__ __forceinline__ uint32_t scaleOf(float magnitude) const {
-    return e4m3ScaleOf<T>(magnitude, 6, globalScale);
+    // For dtypes of 16 bits the product is the same: no quotient by 6 is so near to the middle of two
+    // numbers, but for those in it, which the product meets too, since RN(1 / 6) is off by less than
+    // half a unit in the last place of a float.
+    const float sixth = sizeof(T) == 2 ? magnitude * (1.0f / 6) : magnitude / 6;
+    return e4m3ScaleOf(roundTo<T>(sixth), globalScale);
   }
   __device__ __forceinline__ float scaleValue(uint32_t scale) const {
     return e4m3Value(scale) / globalScale;
@@ -64,23 +68,17 @@ struct Mxfp8 {
   __device__ __forceinline__ static float scaleValue(uint32_t scale) { return e8m0Value(scale); }
 };
 
-// The runs of a group, from `column` on, of the row that x starts.
+// A whole group of a row that is wide.
 template <typename T, int kRuns>
-__device__ __forceinline__ void loadGroup(Run<T> (&runs)[kRuns], const T* __restrict__ x,
-                                          int column, int columns, bool whole) {
+__device__ __forceinline__ void loadGroup(Run<T> (&runs)[kRuns], const T* __restrict__ x) {
 #pragma unroll
   for (int k = 0; k < kRuns; ++k) {
-    const int at = column + k * RUN;
-    if (whole) {
-      runs[k] = at < columns ? loadWholeRun(x + at) : zeroRun<T>();
-    } else {
-      runs[k] = loadCutRun(x + at, runLength(at, columns));
-    }
+    runs[k] = loadWholeRun(x + k * RUN);
   }
 }
 
 template <typename T, int kRuns>
-__device__ __forceinline__ Pair<T> largestOf(const Run<T> (&runs)[kRuns]) {
+__device__ __forceinline__ Pair<T> keyOfGroup(const Run<T> (&runs)[kRuns]) {
   Range<T> range;
 #pragma unroll
   for (int k = 0; k < kRuns; ++k) {
@@ -89,19 +87,41 @@ __device__ __forceinline__ Pair<T> largestOf(const Run<T> (&runs)[kRuns]) {
   return keyOf(range);
 }
 
-// Codes of a whole group to a place that is aligned to their size.
-template <int kRuns>
-__device__ __forceinline__ void storeGroup(uint8_t* target, int width,
-                                           const uint2 (&codes)[kRuns]) {
-  uint32_t words[2 * kRuns];
+// The same of `count` elements one by one.
+template <typename T>
+__device__ __forceinline__ Pair<T> keyOfElements(const T* __restrict__ x, int count) {
+  Range<T> range;
+#pragma unroll 1
+  for (int i = 0; i < count; i += RUN) {
+    range.add(loadCutRun(x + i, runLength(i, count)));
+  }
+  return keyOf(range);
+}
+
+template <typename P>
+__device__ __forceinline__ float magnitudeOf(P key) {
+  const float2 ends = widen(key);
+  return larger(ends.x, ends.y);
+}
+
+// Codes of a whole group, to a place that is aligned to their size or 16 bytes.
+template <typename T, typename Rounder, int kRuns>
+__device__ __forceinline__ void storeGroup(const Run<T> (&runs)[kRuns], const Rounder& rounder,
+                                           uint8_t* target, int width) {
+  uint2 codes[kRuns];
+#pragma unroll
+  for (int k = 0; k < kRuns; ++k) {
+    codes[k] = rounder.codesOfRun(runs[k]);
+  }
   if (width == 4) {
-    uint32_t halves[kRuns];
+    uint32_t words[kRuns];
 #pragma unroll
     for (int k = 0; k < kRuns; ++k) {
-      halves[k] = codes[k].x | codes[k].y << 16;
+      words[k] = codes[k].x | codes[k].y << 16;
     }
-    storeWords(target, halves);
+    storeWords(target, words);
   } else {
+    uint32_t words[2 * kRuns];
 #pragma unroll
     for (int k = 0; k < kRuns; ++k) {
       words[2 * k] = codes[k].x;
@@ -111,35 +131,21 @@ __device__ __forceinline__ void storeGroup(uint8_t* target, int width,
   }
 }
 
-// Codes of the group from `column` on. `whole`: groups of this row can be stored at once.
-template <typename T, typename Rounder, int kRuns>
-__device__ __forceinline__ void roundGroup(const Run<T> (&runs)[kRuns], Pair<T> key,
-                                           const Rounder& rounder, const T* __restrict__ x,
-                                           int column, int columns, CodeRow row, bool whole) {
-  constexpr int GROUP = kRuns * RUN;
-  if (whole && column + GROUP <= columns && rounder.isUsual && isModerate(key)) {
-    uint2 codes[kRuns];
-#pragma unroll
-    for (int k = 0; k < kRuns; ++k) {
-      codes[k] = rounder.codesOfRun(runs[k]);
-    }
-    storeGroup(row.at(column), row.width, codes);
-  } else {
+// Codes by definition from `column` to `end`, of the row that x starts.
+template <typename T, typename Rounder>
+__device__ __forceinline__ void storeAny(const T* __restrict__ x, int column, int end, int columns,
+                                         const Rounder& rounder, CodeRow row) {
 #pragma unroll 1
-    for (int k = 0; k < kRuns; ++k) {
-      const int at = column + k * RUN;
-      const int count = runLength(at, columns);
-      if (count > 0) {
-        row.store(at, count, at + RUN >= columns, rounder.codesOfAny(x + at, count));
-      }
-    }
+  for (; column < end; column += RUN) {
+    const int count = runLength(column, end);
+    row.store(column, count, column + RUN >= columns, rounder.codesOfAny(x + column, count));
   }
 }
 
 // Whether groups of a row can be loaded and stored at once.
 template <int kGroup, typename T>
-__device__ __forceinline__ bool hasWholeGroups(const T* x, int columns, CodeRow row) {
-  return isWhole(x, columns) && isAligned(row.bytes, ::min(kGroup * row.width / 8, 16));
+__device__ __forceinline__ bool hasWholeGroups(const T* x, CodeRow row) {
+  return isWide(x) && isAligned(row.bytes, ::min(kGroup * row.width / 8, 16));
 }
 
 // A lane's first column.
@@ -154,6 +160,8 @@ __device__ __forceinline__ void nearestSpans(const T* __restrict__ x, i64 xStrid
                                              uint8_t* target, i64 targetStride, int targetBytes,
                                              bool packed, int warpsLog) {
   constexpr int GROUP = Format::GROUP;
+  using Divide = typename Format::Divide;
+  using Nearest = Rounder<T, typename Format::Codes, Divide, Divide::SIGNS_ZERO>;
   const WarpPlace place(warpsLog);
   if (place.row >= rows) {
     return;
@@ -163,23 +171,36 @@ __device__ __forceinline__ void nearestSpans(const T* __restrict__ x, i64 xStrid
   zeroPoint += place.row * zeroPointStride;
   const auto codes = Format::codes(packed);
   const CodeRow row{target + place.row * targetStride, targetBytes, codes.width};
-  const bool whole = hasWholeGroups<GROUP>(x, columns, row);
+  const bool whole = hasWholeGroups<GROUP>(x, row);
+  const auto rounderOf = [&](Pair<T> key, int group) {
+    const uint32_t scaleCode = format.scaleOf(magnitudeOf(key));
+    scale[group] = static_cast<uint8_t>(scaleCode);
+    zeroPoint[group] = 0;
+    return Nearest(Parameters{format.scaleValue(scaleCode), 0}, Format::levels(), codes);
+  };
   for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
+    const int first = spanOf(chunk);
+    if (whole && first + SPAN <= columns) {
 #pragma unroll
-    for (int column = spanOf(chunk), i = 0; i < SPAN / GROUP; ++i, column += GROUP) {
-      if (column >= columns) {
-        break;
+      for (int i = 0; i < SPAN / GROUP; ++i) {
+        const int column = first + i * GROUP;
+        Run<T> runs[GROUP / RUN];
+        loadGroup(runs, x + column);
+        const Pair<T> key = keyOfGroup(runs);
+        const Nearest rounder = rounderOf(key, first / GROUP + i);
+        if (rounder.isUsual && isModerate(key)) {
+          storeGroup(runs, rounder, row.at(column), row.width);
+        } else {
+          storeAny(x, column, column + GROUP, columns, rounder, row);
+        }
       }
-      Run<T> runs[GROUP / RUN];
-      loadGroup(runs, x, column, columns, whole);
-      const Pair<T> key = largestOf<T>(runs);
-      const float2 ends = widen(key);
-      const uint32_t scaleCode = format.scaleOf(larger(ends.x, ends.y));
-      scale[column / GROUP] = static_cast<uint8_t>(scaleCode);
-      zeroPoint[column / GROUP] = 0;
-      const Rounder<T, typename Format::Codes, typename Format::Divide> rounder(
-          Parameters{format.scaleValue(scaleCode), 0}, Format::levels(), codes);
-      roundGroup(runs, key, rounder, x, column, columns, row, whole);
+    } else {
+#pragma unroll 1
+      for (int column = first; column < ::min(first + SPAN, columns); column += GROUP) {
+        const int end = ::min(column + GROUP, columns);
+        const Pair<T> key = keyOfElements(x + column, end - column);
+        storeAny(x, column, end, columns, rounderOf(key, column / GROUP), row);
+      }
     }
   }
 }
@@ -193,6 +214,7 @@ __device__ __forceinline__ void quantizeSpans(const T* __restrict__ x, i64 xStri
                                               i64 targetStride, int targetBytes, bool packed,
                                               int warpsLog) {
   constexpr int GROUP = Format::GROUP;
+  using Given = Rounder<T, typename Format::Codes, typename Format::Divide>;
   const WarpPlace place(warpsLog);
   if (place.row >= rows) {
     return;
@@ -202,20 +224,33 @@ __device__ __forceinline__ void quantizeSpans(const T* __restrict__ x, i64 xStri
   zeroPoint += place.row * zeroPointStride;
   const auto codes = Format::codes(packed);
   const CodeRow row{target + place.row * targetStride, targetBytes, codes.width};
-  const bool whole = hasWholeGroups<GROUP>(x, columns, row);
+  const bool whole = hasWholeGroups<GROUP>(x, row);
+  const auto rounderOf = [&](int group) {
+    const Parameters parameters{format.scaleValue(scale[group]),
+                                static_cast<float>(zeroPoint[group])};
+    return Given(parameters, Format::levels(), codes);
+  };
   for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
+    const int first = spanOf(chunk);
+    if (whole && first + SPAN <= columns) {
 #pragma unroll
-    for (int column = spanOf(chunk), i = 0; i < SPAN / GROUP; ++i, column += GROUP) {
-      if (column >= columns) {
-        break;
+      for (int i = 0; i < SPAN / GROUP; ++i) {
+        const int column = first + i * GROUP;
+        Run<T> runs[GROUP / RUN];
+        loadGroup(runs, x + column);
+        const Given rounder = rounderOf(first / GROUP + i);
+        if (rounder.isUsual && isModerate(keyOfGroup(runs))) {
+          storeGroup(runs, rounder, row.at(column), row.width);
+        } else {
+          storeAny(x, column, column + GROUP, columns, rounder, row);
+        }
       }
-      Run<T> runs[GROUP / RUN];
-      loadGroup(runs, x, column, columns, whole);
-      const Parameters parameters{format.scaleValue(scale[column / GROUP]),
-                                  static_cast<float>(zeroPoint[column / GROUP])};
-      const Rounder<T, typename Format::Codes, typename Format::Divide> rounder(
-          parameters, Format::levels(), codes);
-      roundGroup(runs, largestOf<T>(runs), rounder, x, column, columns, row, whole);
+    } else {
+#pragma unroll 1
+      for (int column = first; column < ::min(first + SPAN, columns); column += GROUP) {
+        storeAny(x, column, ::min(column + GROUP, columns), columns, rounderOf(column / GROUP),
+                 row);
+      }
     }
   }
 }

@@ -51,13 +51,13 @@ __device__ __forceinline__ void findParameters(const T* __restrict__ min, i64 mi
   const i64 column = i - row * columns;
   const float smallest = toFloat(min[row * minStride + column]);
   const float largest = toFloat(max[row * maxStride + column]);
-  Parameters parameters = parametersOf<T>(smallest, largest, levels);
+  const Parameters parameters = parametersOf<T>(smallest, largest, levels);
   const i64 at = row * scaleStride + column;
   if (levels.symmetric && scaleDtype >= SCALE_E4M3) {
     const float magnitude = larger(fabsf(smallest), fabsf(largest));
-    const uint32_t code = scaleDtype == SCALE_E4M3
-                              ? e4m3ScaleOf<T>(magnitude, (levels.high - levels.low) / 2, globalScale)
-                              : powerOf<T>(magnitude, ilogbf(levels.high));
+    const float plain = roundTo<T>(magnitude / ((levels.high - levels.low) / 2));
+    const uint32_t code = scaleDtype == SCALE_E4M3 ? e4m3ScaleOf(plain, globalScale)
+                                                   : powerOf<T>(magnitude, ilogbf(levels.high));
     static_cast<uint8_t*>(scale)[at] = static_cast<uint8_t>(code);
   } else {
     static_cast<T*>(scale)[at] = fromFloat<T>(parameters.scale);

@@ -36,11 +36,9 @@ __device__ __forceinline__ uint32_t powerOf(float magnitude, int largestExponent
   return isHalf && code < 127 - 24 ? 127 : code;
 }
 
-// The E4M3 scale of elements of dtype T that are at most `magnitude` and go to ±largest.
-template <typename T>
-__device__ __forceinline__ uint32_t e4m3ScaleOf(float magnitude, float largest, float globalScale) {
-  const float scale = roundTo<T>(magnitude / largest) * globalScale;
-  const uint32_t code = FloatCodes().code(clamp(scale, -448, 448));
+// The E4M3 scale of elements whose largest magnitude would have `scale` without a global scale.
+__device__ __forceinline__ uint32_t e4m3ScaleOf(float scale, float globalScale) {
+  const uint32_t code = FloatCodes().code(clamp(scale * globalScale, -448, 448));
   constexpr uint32_t EIGHTH = 0x20;
   return (code & 0x7F) == 0 ? EIGHTH : code;
 }
@@ -51,9 +49,7 @@ struct ScaleRow {
   int dtype;
   float globalScale;
 
-  __device__ __forceinline__ float at(i64 i) const {
-    return loaded(i) / globalScale;
-  }
+  __device__ __forceinline__ float at(i64 i) const { return loaded(i) / globalScale; }
 
  private:
   __device__ __forceinline__ float loaded(i64 i) const {

@@ -24,7 +24,6 @@ import static dev.quench.tensor.DType.F8_E4M3;
 import static dev.quench.tensor.DType.I32;
 import static dev.quench.tensor.DType.I8;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.quench.device.Operand.Kind;
 import dev.quench.quantization.GlobalScale;
@@ -592,7 +591,6 @@ abstract class DeviceParityTest {
   @ParameterizedTest
   @MethodSource("devices")
   void searchRange(Subject subject) {
-    assumeTrue(!subject.name.equals("CUDA"), "has no kernels for it yet");
     try (Parity parity = new Parity(subject.open)) {
       for (QuantizationArgs args : formats()) {
         if (!representative(args)) {

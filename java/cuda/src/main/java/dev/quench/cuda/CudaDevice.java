@@ -1,6 +1,5 @@
 package dev.quench.cuda;
 
-import dev.quench.InvalidInputException;
 import dev.quench.device.Activation;
 import dev.quench.device.AttentionSpec;
 import dev.quench.device.Device;
@@ -236,8 +235,7 @@ public final class CudaDevice implements Device {
   @Override
   public void searchRange(
       Tensor x, QuantizationArgs args, RangeSearch search, Tensor min, Tensor max) {
-    throw new InvalidInputException(
-        "observers that search for ranges, such as mse, aren't on CUDA yet; use --device cpu.");
+    quantization.searchRange(x, args, search, min, max);
   }
 
   @Override

@@ -6,6 +6,7 @@ import dev.quench.quantization.CodeFormat;
 import dev.quench.quantization.GlobalScale;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.QuantizationArgs.Type;
+import dev.quench.quantization.RangeSearch;
 import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import java.util.Locale;
@@ -20,10 +21,12 @@ import java.util.OptionalInt;
 final class CudaQuantization {
   private final Kernels kernels;
   private final CudaMemory memory;
+  private final CudaSearch search;
 
   CudaQuantization(Kernels kernels, CudaMemory memory) {
     this.kernels = kernels;
     this.memory = memory;
+    search = new CudaSearch(kernels, memory);
   }
 
   void observe(Tensor x, long blockRows, long blockColumns, Tensor min, Tensor max) {
@@ -73,6 +76,13 @@ final class CudaQuantization {
       observe(mins, ofPieces, min, unused);
       observe(maxs, ofPieces, unused, max);
     }
+  }
+
+  void searchRange(Tensor x, QuantizationArgs args, RangeSearch wanted, Tensor min, Tensor max) {
+    CudaMatrix from = requireFloat(CudaMatrix.of(x));
+    ScaleBlocks blocks = ScaleBlocks.of(from, args);
+    observe(x, blocks.blockRows(), blocks.blockColumns(), min, max);
+    search.searchRange(from, blocks, args, wanted, CudaMatrix.of(min), CudaMatrix.of(max));
   }
 
   void quantizationParameters(

@@ -59,6 +59,45 @@ final class QuotientTest {
     }
   }
 
+  /**
+   * In float, of elements of 16 bits, as x · high + (x · low): the quotient or a neighbour, of
+   * which neither is the middle of two E2M1 values. Every seventh scale.
+   */
+  @Test
+  void wide() {
+    for (int s = 1 << 23; s < 1 << 24; s += 7) {
+      float high = 1f / s;
+      float rest = Math.fma(-s, high, 1);
+      float low = Math.fma(rest, rest * high, rest * high);
+      int differences = 0;
+      for (int x = 1 << 10; x < 1 << 11; x++) {
+        differences |= bits(wide(x, high, low)) ^ bits((float) x / s);
+      }
+      for (int x = 1 << 10; x < 1 << 11 && differences != 0; x++) {
+        requireSameE2m1(bits(wide(x, high, low)), bits((float) x / s), x, s);
+      }
+    }
+  }
+
+  private static float wide(float x, float high, float low) {
+    return Math.fma(x, high, Math.fma(x, low, 0));
+  }
+
+  private static int bits(float x) {
+    return Float.floatToRawIntBits(x);
+  }
+
+  /** The middles, ¼, ¾, 1¼, 1¾, 2½, 3½ and 5, have two bits after the first. */
+  private static void requireSameE2m1(int found, int wanted, int x, int s) {
+    int afterThose = (1 << 21) - 1;
+    if (found != wanted
+        && (Math.abs(found - wanted) > 1
+            || (found & afterThose) == 0
+            || (wanted & afterThose) == 0)) {
+      fail("%d / %d gives 0x%x instead of 0x%x".formatted(x, s, found, wanted));
+    }
+  }
+
   private static void requireSame(double found, double wanted, float x, float s) {
     if (found != wanted) {
       fail("%a / %a gives %a instead of %a".formatted(x, s, found, wanted));

@@ -9,10 +9,4 @@ final class CudaGoldenRtnTest extends GoldenRtnTest {
   Device device() {
     return CudaTests.open();
   }
-
-  /** Searches for ranges have no kernels yet. */
-  @Override
-  boolean isRefused(String name) {
-    return name.matches(".*mse.*");
-  }
 }
