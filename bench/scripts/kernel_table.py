@@ -146,12 +146,14 @@ class Stand:
             report = run(["gcov", "-t", "-o", str(self.counted), str(data)], stderr=subprocess.DEVNULL)
             inside = False
             for line in report.splitlines():
-                count, number, rest = line.split(":", 2)
+                fields = re.match(r" *([^:]+): *(\d+):(.*)", line)
+                if not fields:
+                    continue
+                count, line_number, rest = fields[1].rstrip("*"), int(fields[2]), fields[3]
                 if rest.startswith("Source:"):
                     inside = rest.endswith(data.stem + ".cpp")
-                count = count.strip().rstrip("*")
-                if inside and count.isdigit() and int(number) in instructions:
-                    counts[instructions[int(number)]] += int(count)
+                if inside and count.isdigit() and line_number in instructions:
+                    counts[instructions[line_number]] += int(count)
         return counts
 
 
