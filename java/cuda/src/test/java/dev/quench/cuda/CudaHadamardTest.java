@@ -67,8 +67,7 @@ final class CudaHadamardTest {
     Arena arena = Arena.ofAuto();
     CudaMatrix matrix =
         scope.upload(
-            new HostTensor(
-                DType.F32, Shape.of(ROWS, columns), arena.allocateFrom(JAVA_FLOAT, x)));
+            new HostTensor(DType.F32, Shape.of(ROWS, columns), arena.allocateFrom(JAVA_FLOAT, x)));
     int bits = Integer.numberOfTrailingZeros(columns / base);
     Arguments arguments = new Arguments().matrix(matrix).longs(ROWS, columns);
     if (base == 1) {
