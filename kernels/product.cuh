@@ -113,7 +113,8 @@ __device__ __forceinline__ void multiplyTerms(ProductSums& sums,
 }
 
 // sums[i][j] = Σ left[i, k] · right[j, k] over that many terms, in their order. Ends with all threads
-// past their last reads of the factors.
+// past their last reads of the factors in global memory; others may still read `shared`, so a block
+// that multiplies again needs a barrier before.
 template <bool LEFT_ALONG, bool RIGHT_ALONG>
 __device__ __forceinline__ void multiply(ProductSums& sums, ProductShared& shared,
                                          const Factor<LEFT_ALONG>& left,
@@ -135,7 +136,6 @@ __device__ __forceinline__ void multiply(ProductSums& sums, ProductShared& share
     multiplyTerms(sums, shared.left[half], shared.right[half]);
     half ^= 1;
   }
-  __syncthreads();
 }
 
 // Calls body(row, column, four, count) for each four results side by side; the first `count` of them
