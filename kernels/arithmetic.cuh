@@ -22,6 +22,11 @@ __device__ __forceinline__ float roundTo(float x) {
   return toFloat(fromFloat<T>(x));
 }
 
+// The same to a dtype that is known by its number: 0, 1 or 2 for f32, f16 or bf16.
+__device__ __forceinline__ float roundedTo(float x, int dtype) {
+  return dtype == 0 ? x : dtype == 1 ? roundTo<f16>(x) : roundTo<bf16>(x);
+}
+
 // The smaller and the larger of two: −0 is less than 0, and NaN stays NaN.
 __device__ __forceinline__ float smaller(float a, float b) {
   float result;

@@ -13,6 +13,8 @@
 //   System/6000 processor, 1990: the first step leaves q within one unit in the last place).
 // - Nothing overflows. Where a product or remainder is subnormal, the quotient is far below 2⁻¹⁰,
 //   half of the smallest code that isn't 0; it isn't 0 itself unless x is, since x / s ≥ x.
+//
+// Scales that are powers of two, as those of the MX formats are, need none of this: PowerDivisor.
 #pragma once
 
 #include "runs.cuh"
@@ -134,9 +136,28 @@ __device__ __forceinline__ Parameters parametersOf(float min, float max, Levels 
 // Added to a float of less than 2²², it leaves the nearest integer, ties to even, in the low bits.
 constexpr float INTEGERS = 12582912;
 
+// One instruction; the compiler would make a shift and an addition of it.
+__device__ __forceinline__ uint32_t multiplyAdd(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t result;
+  asm("mad.lo.u32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(c));
+  return result;
+}
+
+// Four fields of `base` values each, the first in the lowest bits, given as floats of which each is
+// INTEGERS plus an integer; `bias` is added to each.
+__device__ __forceinline__ uint32_t joined(float2 first, float2 second, uint32_t base,
+                                           uint32_t bias) {
+  uint32_t fields = multiplyAdd(__float_as_uint(second.y), base, __float_as_uint(second.x));
+  fields = multiplyAdd(fields, base, __float_as_uint(first.y));
+  fields = multiplyAdd(fields, base, __float_as_uint(first.x));
+  const uint32_t ones = (base * base + 1) * (base + 1);
+  return fields + ones * (bias - __float_as_uint(INTEGERS));
+}
+
 // Integer codes of `width` bits: code q as q + 2^(width−1), or as int8 where `flip` inverts the
 // highest bit of each byte.
 struct IntegerCodes {
+  static constexpr bool CLAMPS = false;
   int width;
   uint32_t flip;
 
@@ -146,34 +167,15 @@ struct IntegerCodes {
   // Of finite values between the levels: four codes, the first in the lowest bits.
   template <typename P>
   __device__ __forceinline__ uint32_t word(P a, P b) const {
-    const float2 first = widen(a);
-    const float2 second = widen(b);
+    const float2 integers = both<f32>(INTEGERS);
     const uint32_t base = 1u << width;
-    // Each summand is the code plus the bits of INTEGERS; in the end that is replaced by
-    // 2^(width−1).
-    uint32_t codes = multiplyAdd(asInteger(second.y), base, asInteger(second.x));
-    codes = multiplyAdd(codes, base, asInteger(first.y));
-    codes = multiplyAdd(codes, base, asInteger(first.x));
-    const uint32_t ones = (base * base + 1) * (base + 1);
-    return (codes + ones * (base / 2 - __float_as_uint(INTEGERS))) ^ flip;
+    return joined(plus(widen(a), integers), plus(widen(b), integers), base, base / 2) ^ flip;
   }
 
   // Of any value between the levels, or NaN, whose code is 0.
   __device__ __forceinline__ uint32_t code(float value) const {
     const uint32_t code = __float2int_rn(value) + (1 << (width - 1));
     return (code ^ flip) & ((1 << width) - 1);
-  }
-
- private:
-  __device__ __forceinline__ static uint32_t asInteger(float value) {
-    return __float_as_uint(value + INTEGERS);
-  }
-
-  // One instruction; the compiler would make a shift and an addition of it.
-  __device__ __forceinline__ static uint32_t multiplyAdd(uint32_t a, uint32_t b, uint32_t c) {
-    uint32_t result;
-    asm("mad.lo.u32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(c));
-    return result;
   }
 };
 
@@ -202,6 +204,7 @@ __device__ __forceinline__ float e4m3Value(uint32_t code) {
 
 // E4M3 codes, a byte each.
 struct FloatCodes {
+  static constexpr bool CLAMPS = false;
   static constexpr int width = 8;
 
   template <typename P>
@@ -230,17 +233,76 @@ struct FloatCodes {
 #endif
 };
 
-// Division by a scale from 2⁻⁶⁰ to 1.
+// The index of a magnitude's nearest neighbour among 0, ½, 1, 1½, 2, 3, 4 and 6, plus INTEGERS. As
+// a function of the magnitude the index is the least of three lines; each is rounded once, to an
+// integer, ties to even.
+__device__ __forceinline__ float e2m1Index(float magnitude) {
+  const float halves = __fmaf_rn(magnitude, 2, INTEGERS);
+  const float ones = magnitude + (INTEGERS + 2);
+  const float twos = __fmaf_rn(magnitude, 0.5f, INTEGERS + 4);
+  return fminf(fminf(halves, ones), fminf(twos, INTEGERS + 7));
+}
+
+// The value of an E2M1 code, of which the four lowest bits count. The exponent's bias is put right
+// by a product, which is exact for ½ too, a subnormal number until then.
+__device__ __forceinline__ float e2m1Value(uint32_t code) {
+  const float magnitude = __uint_as_float((code & 7) << 22) * 0x1p126f;
+  return __uint_as_float(__float_as_uint(magnitude) | (code & 8) << 28);
+}
+
+// E2M1 codes in 4 bits, or in the low half of 8.
+struct E2m1Codes {
+  static constexpr bool CLAMPS = true;  // word() takes what is beyond the levels too
+  int width;
+
+  __device__ __forceinline__ explicit E2m1Codes(bool packed) : width(packed ? 4 : 8) {}
+
+  // Of anything but NaN and −0.
+  template <typename P>
+  __device__ __forceinline__ uint32_t word(P a, P b) const {
+    const float2 first = widen(a);
+    const float2 second = widen(b);
+    const uint32_t base = 1u << width;
+    const uint32_t indices = joined(indicesOf(first), indicesOf(second), base, 0);
+    // The highest bits of each value, of which the sign stays.
+    uint32_t signs = __float_as_uint(second.y) >> (32 - width);
+    signs = __funnelshift_l(__float_as_uint(second.x), signs, width);
+    signs = __funnelshift_l(__float_as_uint(first.y), signs, width);
+    signs = __funnelshift_l(__float_as_uint(first.x), signs, width);
+    const uint32_t ones = (base * base + 1) * (base + 1);
+    return indices | (signs & ones * (base / 2)) >> (width - 4);
+  }
+
+  // Of any value; that of NaN is 0, and so is that of −0.
+  __device__ __forceinline__ uint32_t code(float value) const {
+    const uint32_t index = __float_as_uint(e2m1Index(fabsf(value))) & 7;
+    return (isnan(value) ? 0 : index) | (value < 0 ? 8 : 0);
+  }
+
+ private:
+  __device__ __forceinline__ static float2 indicesOf(float2 values) {
+    return make_float2(e2m1Index(fabsf(values.x)), e2m1Index(fabsf(values.y)));
+  }
+};
+
+// Division of elements of dtype T by a scale, in the dtype Units. `suits` says of which scales.
+//
+// From 2⁻⁶⁰ to 1, in T.
 template <typename T>
 struct Divisor;
 
+__device__ __forceinline__ bool isUsual(float scale) { return scale >= 0x1p-60f && scale <= 1; }
+
 template <>
 struct Divisor<f32> {
+  using Units = f32;
   float scale;
   float reciprocal;
 
-  __device__ __forceinline__ Divisor(float scale, float reciprocal)
-      : scale(scale), reciprocal(reciprocal) {}
+  __device__ __forceinline__ explicit Divisor(float scale)
+      : scale(scale), reciprocal(__frcp_rn(scale)) {}
+
+  __device__ __forceinline__ static bool suits(float scale) { return isUsual(scale); }
 
   __device__ __forceinline__ float2 quotient(float2 x) const {
     return make_float2(quotient(x.x), quotient(x.y));
@@ -256,9 +318,12 @@ struct Divisor<f32> {
 
 template <>
 struct Divisor<f16> {
+  using Units = f16;
   float reciprocal;
 
-  __device__ __forceinline__ Divisor(float scale, float reciprocal) : reciprocal(reciprocal) {}
+  __device__ __forceinline__ explicit Divisor(float scale) : reciprocal(__frcp_rn(scale)) {}
+
+  __device__ __forceinline__ static bool suits(float scale) { return isUsual(scale); }
 
   __device__ __forceinline__ __half2 quotient(__half2 x) const {
     const float2 wide = widen(x);
@@ -268,14 +333,50 @@ struct Divisor<f16> {
 
 template <>
 struct Divisor<bf16> {
+  using Units = bf16;
   __nv_bfloat162 high;
   __nv_bfloat162 low;
 
-  __device__ __forceinline__ Divisor(float scale, float reciprocal)
-      : high(both<bf16>(reciprocal)), low(both<bf16>(reciprocal - widen(high).x)) {}
+  __device__ __forceinline__ explicit Divisor(float scale) {
+    const float reciprocal = __frcp_rn(scale);
+    high = both<bf16>(reciprocal);
+    low = both<bf16>(reciprocal - widen(high).x);
+  }
+
+  __device__ __forceinline__ static bool suits(float scale) { return isUsual(scale); }
 
   __device__ __forceinline__ __nv_bfloat162 quotient(__nv_bfloat162 x) const {
     return __hfma2(x, high, __hmul2(x, low));
+  }
+};
+
+// From 2⁻⁶⁰ to 1, in float.
+template <typename T>
+struct WideDivisor {
+  using Units = f32;
+  Divisor<f32> divisor;
+
+  __device__ __forceinline__ explicit WideDivisor(float scale) : divisor(scale) {}
+
+  __device__ __forceinline__ static bool suits(float scale) { return isUsual(scale); }
+
+  __device__ __forceinline__ float2 quotient(Pair<T> x) const { return divisor.quotient(widen(x)); }
+};
+
+// A power of two from 2⁻¹²⁷ to 2¹²⁷: its reciprocal is one too, so that the product is the same
+// number as the quotient before both are rounded.
+template <typename T>
+struct PowerDivisor {
+  using Units = T;
+  float reciprocal;
+
+  __device__ __forceinline__ explicit PowerDivisor(float scale) : reciprocal(__frcp_rn(scale)) {}
+
+  __device__ __forceinline__ static bool suits(float scale) { return !isnan(scale); }
+
+  __device__ __forceinline__ Pair<T> quotient(Pair<T> x) const {
+    const float2 wide = widen(x);
+    return narrow<T>(make_float2(wide.x * reciprocal, wide.y * reciprocal));
   }
 };
 
@@ -286,72 +387,76 @@ __device__ __forceinline__ bool isModerate(P key) {
   return larger(wide.x, wide.y) <= 0x1p60f;
 }
 
-// The same by definition, of any element.
-template <typename T, typename Codes>
-__device__ __forceinline__ uint32_t codeByDefinition(T x, Parameters parameters, Levels levels,
+// The code of any element by definition; D is the dtype of the arithmetic.
+template <typename D, typename Codes>
+__device__ __forceinline__ uint32_t codeByDefinition(float x, Parameters parameters, Levels levels,
                                                      Codes codes) {
-  float value = roundTo<T>(toFloat(x) / parameters.scale);
-  value = roundTo<T>(value + parameters.zeroPoint);
+  float value = roundTo<D>(x / parameters.scale);
+  value = roundTo<D>(value + parameters.zeroPoint);
   return codes.code(clamp(value, levels.low, levels.high));
 }
 
-// The same of a run; what lies after `count` codes is 0. parametersOf(i) are those of element i.
-template <typename T, typename Codes, typename ParametersOf>
-__device__ __forceinline__ uint2 codesByDefinition(const T* __restrict__ x, int count,
-                                                   ParametersOf parametersOf, Levels levels,
-                                                   Codes codes) {
+// Those of the elements of a run: codeOf(i) is that of element i. What lies after `count` codes is
+// 0.
+template <typename Codes, typename CodeOf>
+__device__ __forceinline__ uint2 codesOneByOne(int count, Codes codes, CodeOf codeOf) {
   uint32_t words[2] = {0, 0};
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
 #pragma unroll 1
     for (int i = ::min(count, 4 * half + 4) - 1; i >= 4 * half; --i) {
-      words[half] =
-          words[half] << codes.width | codeByDefinition(x[i], parametersOf(i), levels, codes);
+      words[half] = words[half] << codes.width | codeOf(i);
     }
   }
   return make_uint2(words[0], words[1]);
 }
 
-// What makes codes of elements that share a scale.
-template <typename T, typename Codes>
+// What makes codes of elements of dtype T that share a scale.
+template <typename T, typename Codes, typename Divide = Divisor<T>>
 class Rounder {
+  using Units = typename Divide::Units;
+
  public:
   Parameters parameters;
-  bool isUsual;  // the scale allows to multiply by its reciprocal
+  bool isUsual;  // the scale suits the divisor
 
   __device__ __forceinline__ Rounder(Parameters parameters, Levels levels, Codes codes)
       : parameters(parameters),
-        isUsual(parameters.scale >= 0x1p-60f && parameters.scale <= 1),
+        isUsual(Divide::suits(parameters.scale)),
         levels(levels),
         codes(codes),
-        divisor(parameters.scale, __frcp_rn(parameters.scale)),
-        zeroPoint(both<T>(parameters.zeroPoint)),
-        low(both<T>(levels.low)),
-        high(both<T>(levels.high)) {}
+        divisor(parameters.scale),
+        zeroPoint(both<Units>(parameters.zeroPoint)),
+        low(both<Units>(levels.low)),
+        high(both<Units>(levels.high)) {}
 
   // Codes of moderate elements under a usual scale.
   __device__ __forceinline__ uint2 codesOfRun(const Run<T>& run) const {
-    Pair<T> values[RUN / 2];
+    Pair<Units> values[RUN / 2];
 #pragma unroll
     for (int i = 0; i < RUN / 2; ++i) {
-      const Pair<T> units = plus(divisor.quotient(run.pairs[i]), zeroPoint);
-      values[i] = smaller(larger(units, low), high);
+      values[i] = plus(divisor.quotient(run.pairs[i]), zeroPoint);
+      if constexpr (!Codes::CLAMPS) {
+        values[i] = smaller(larger(values[i], low), high);
+      }
     }
     return make_uint2(codes.word(values[0], values[1]), codes.word(values[2], values[3]));
   }
 
   // Codes of anything, by definition.
   __device__ __forceinline__ uint2 codesOfAny(const T* __restrict__ x, int count) const {
-    return codesByDefinition(x, count, [this](int) { return parameters; }, levels, codes);
+    return codesOneByOne(count, codes, [this, x](int i) {
+      return codeByDefinition<Units>(toFloat(x[i]), parameters, levels, codes);
+    });
   }
 
  private:
   Levels levels;
   Codes codes;
-  Divisor<T> divisor;
-  Pair<T> zeroPoint;
-  Pair<T> low;
-  Pair<T> high;
+  Divide divisor;
+  Pair<Units> zeroPoint;
+  Pair<Units> low;
+  Pair<Units> high;
 };
 
 }  // namespace quench

@@ -2,10 +2,10 @@
 // 2022, algorithm 1). The weight is transposed: rows are the block's columns, columns are the
 // output channels. Device.gptqBlock defines every operation and their order.
 //
-// quench_gptq_block_i8, quench_gptq_block_e4m3:
+// quench_gptq_block_i8, quench_gptq_block_e4m3, quench_gptq_block_e2m1:
 //   w f32 [block, channels]; u f32 [block, block], of which only the upper triangle counts;
 //   scale, zeroPoint f32 [groups, channels]; group i32 [block];
-//   codes int8 or E4M3 [block, channels]; error f32 [block, channels];
+//   codes int8, E4M3 or E2M1, a byte each, [block, channels]; error f32 [block, channels];
 //   loss f32 [channels], added to; low, high: the levels;
 //   roundTo 0, 1 or 2: dequantized weights are rounded to f32, f16 or bf16
 //   grid ⌈channels / threads⌉, block 32, 64 or 128 threads; any alignment
@@ -24,10 +24,6 @@ constexpr int TILE = 32;
 // Rows of scales that are loaded ahead of their use.
 constexpr int AHEAD = 4;
 
-__device__ __forceinline__ float roundedTo(float x, int dtype) {
-  return dtype == 0 ? x : dtype == 1 ? roundTo<f16>(x) : roundTo<bf16>(x);
-}
-
 struct IntegerSolution {
   // The code of x, which may be NaN, and its value.
   __device__ __forceinline__ static float code(float x, float low, float high, uint8_t& code) {
@@ -42,6 +38,13 @@ struct FloatSolution {
   __device__ __forceinline__ static float code(float x, float low, float high, uint8_t& code) {
     code = static_cast<uint8_t>(FloatCodes().code(clamp(x, low, high)));
     return e4m3Value(code);
+  }
+};
+
+struct HalfSolution {
+  __device__ __forceinline__ static float code(float x, float low, float high, uint8_t& code) {
+    code = static_cast<uint8_t>(E2m1Codes(false).code(clamp(x, low, high)));
+    return e2m1Value(code);
   }
 };
 
@@ -184,3 +187,4 @@ using namespace quench;
 
 QUENCH_GPTQ(i8, IntegerSolution)
 QUENCH_GPTQ(e4m3, FloatSolution)
+QUENCH_GPTQ(e2m1, HalfSolution)

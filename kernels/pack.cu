@@ -1,9 +1,12 @@
-// Dense packing of integer codes: each row a stream of bits in 32-bit words, lowest first, code q
+// Dense packing of codes. Integers: each row a stream of bits in 32-bit words, lowest first, code q
 // of b bits as q + 2^(b−1); what is left of a row's last word is 0.
 //
 // quench_pack_i8: codes int8 [rows, columns] to words int32 [rows, ⌈columns · bits / 32⌉],
 //   1 ≤ bits ≤ 8
 // quench_unpack_i8: the inverse
+// quench_pack_e2m1: codes, a byte each, to the halves of uint8 [rows, ⌈columns / 2⌉], the first of
+//   two in the low half; only the low half of a code counts
+// quench_unpack_e2m1: the inverse
 //   grid as WarpPlace says; block 256; no shared memory
 //
 // A lane takes 32 codes, which are `bits` whole words. Rows of codes that are aligned to 16 bytes
@@ -115,8 +118,8 @@ __device__ __forceinline__ void unpackCodes(const uint32_t* __restrict__ source,
   }
 }
 
-// Elements from `count` on are such that they pack to 0.
-__device__ __forceinline__ void loadCodes(const i8* __restrict__ codes, int count, int bits,
+// Elements from `count` on are `rest`.
+__device__ __forceinline__ void loadCodes(const i8* __restrict__ codes, int count, uint32_t rest,
                                           uint32_t (&bytes)[CODES / 4]) {
   if (count == CODES && isAligned(codes, 16)) {
     const uint4* const vectors = reinterpret_cast<const uint4*>(codes);
@@ -126,14 +129,13 @@ __device__ __forceinline__ void loadCodes(const i8* __restrict__ codes, int coun
       memcpy(&bytes[4 * i], &vector, 16);
     }
   } else {
-    const uint32_t lowest = 0xFF & (0xFFu << (bits - 1));
 #pragma unroll
     for (int i = 0; i < CODES / 4; ++i) {
       bytes[i] = 0;
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
         const int at = 4 * i + k;
-        const uint32_t code = at < count ? static_cast<uint8_t>(codes[at]) : lowest;
+        const uint32_t code = at < count ? static_cast<uint8_t>(codes[at]) : rest;
         bytes[i] |= code << (8 * k);
       }
     }
@@ -154,6 +156,39 @@ __device__ __forceinline__ void storeCodes(i8* codes, int count,
     for (int i = 0; i < CODES; ++i) {
       if (i < count) {
         codes[i] = static_cast<i8>(bytes[i / 4] >> (8 * (i % 4)));
+      }
+    }
+  }
+}
+
+// Bytes of E2M1 codes of a lane, 16 of them if they are whole and aligned.
+__device__ __forceinline__ void storeHalves(uint8_t* target, int count,
+                                            const uint32_t (&words)[CODES / 8]) {
+  if (count == CODES / 2 && isAligned(target, 16)) {
+    *reinterpret_cast<uint4*>(target) = make_uint4(words[0], words[1], words[2], words[3]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < CODES / 2; ++i) {
+      if (i < count) {
+        target[i] = static_cast<uint8_t>(words[i / 4] >> (8 * (i % 4)));
+      }
+    }
+  }
+}
+
+__device__ __forceinline__ void loadHalves(const uint8_t* __restrict__ source, int count,
+                                           uint32_t (&words)[CODES / 8]) {
+  if (count == CODES / 2 && isAligned(source, 16)) {
+    const uint4 vector = __ldg(reinterpret_cast<const uint4*>(source));
+    memcpy(words, &vector, 16);
+  } else {
+#pragma unroll
+    for (int i = 0; i < CODES / 8; ++i) {
+      words[i] = 0;
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        const uint32_t byte = 4 * i + k < count ? source[4 * i + k] : 0;
+        words[i] |= byte << (8 * k);
       }
     }
   }
@@ -220,7 +255,8 @@ extern "C" __global__ void __launch_bounds__(256, 4)
     const CodesPlace lane(chunk, columns, bits);
     if (lane.count > 0) {
       uint32_t bytes[CODES / 4];
-      loadCodes(codes + lane.column, lane.count, bits, bytes);
+      const uint32_t lowest = 0xFF & (0xFFu << (bits - 1));  // packs to 0
+      loadCodes(codes + lane.column, lane.count, lowest, bytes);
       QUENCH_BY_BITS(QUENCH_PACK)
     }
   }
@@ -240,6 +276,55 @@ extern "C" __global__ void __launch_bounds__(256, 4)
     if (lane.count > 0) {
       uint32_t bytes[CODES / 4];
       QUENCH_BY_BITS(QUENCH_UNPACK)
+      storeCodes(codes + lane.column, lane.count, bytes);
+    }
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256, 4)
+    quench_pack_e2m1(const i8* __restrict__ codes, i64 codesStride, i64 rows, int columns,
+                     uint8_t* halves, i64 halvesStride, int warpsLog) {
+  const WarpPlace place(warpsLog);
+  if (place.row >= rows) {
+    return;
+  }
+  codes += place.row * codesStride;
+  halves += place.row * halvesStride;
+  for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
+    const CodesPlace lane(chunk, columns, 4);
+    if (lane.count > 0) {
+      uint32_t bytes[CODES / 4];
+      loadCodes(codes + lane.column, lane.count, 0, bytes);
+      uint32_t words[CODES / 8];
+#pragma unroll
+      for (int i = 0; i < CODES / 8; ++i) {
+        words[i] = squeezed<4>(bytes[2 * i] & 0x0F0F0F0F) |
+                   squeezed<4>(bytes[2 * i + 1] & 0x0F0F0F0F) << 16;
+      }
+      storeHalves(halves + lane.column / 2, (lane.count + 1) / 2, words);
+    }
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256, 4)
+    quench_unpack_e2m1(const uint8_t* __restrict__ halves, i64 halvesStride, i64 rows, int columns,
+                       i8* codes, i64 codesStride, int warpsLog) {
+  const WarpPlace place(warpsLog);
+  if (place.row >= rows) {
+    return;
+  }
+  codes += place.row * codesStride;
+  halves += place.row * halvesStride;
+  for (int chunk = place.chunk; chunk * CHUNK < columns; chunk += place.chunkStep) {
+    const CodesPlace lane(chunk, columns, 4);
+    if (lane.count > 0) {
+      uint32_t words[CODES / 8];
+      loadHalves(halves + lane.column / 2, (lane.count + 1) / 2, words);
+      uint32_t bytes[CODES / 4];
+#pragma unroll
+      for (int i = 0; i < CODES / 4; ++i) {
+        bytes[i] = spread<4>(words[i / 2] >> (16 * (i % 2)));
+      }
       storeCodes(codes + lane.column, lane.count, bytes);
     }
   }

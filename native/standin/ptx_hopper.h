@@ -116,11 +116,18 @@ inline void note_reads_of_a(const MatrixDescriptor& matrix) {
 template <class A, u32 Depth>
 inline void note_reads_of_a(const FragmentA&) {}
 
+// wgmma.fence: orders what a thread did to registers before its products. It must stand before the first of them; of
+// the later ones a thread needs it before only if it wrote to their registers, which isn't looked at here.
+inline void wgmma_fence() { async().registersFenced = true; }
+
 // wgmma.mma_async m64nColumns: d = a · b, plus d if `accumulates`.
 template <u32 Columns, class Accumulator, class A, class B, class MatrixA, size_t Count>
 inline void wgmma(u32 (&d)[Count], const MatrixA& a, const MatrixDescriptor& b, bool accumulates,
                   WgmmaScales scales) {
   constexpr u32 depth = 256 / kElementBits<A>;
+  if (!async().registersFenced) {
+    fail("wgmma: no wgmma.fence before the first product");
+  }
   if (cur->linear % 128 == 0) {
     note_reads_of_a<A, depth>(a);
     b.note_reads<B>(Columns, depth);

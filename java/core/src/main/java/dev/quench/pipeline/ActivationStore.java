@@ -14,6 +14,7 @@ import dev.quench.tensor.Shape;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -163,6 +164,7 @@ final class ActivationStore implements AutoCloseable {
               StandardOpenOption.READ,
               StandardOpenOption.WRITE,
               StandardOpenOption.DELETE_ON_CLOSE)) {
+        reserve(channel, bytes);
         return channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
       }
     } catch (IOException e) {
@@ -170,6 +172,17 @@ final class ActivationStore implements AutoCloseable {
           "can't make a file of %d bytes for the activations in %s: %s. Free some space, or use fewer samples."
               .formatted(bytes, folder, e.getMessage()),
           e);
+    }
+  }
+
+  /**
+   * Fills a file with zeros: a disk that has no room for it says so here, and not with a fault when
+   * its pages are first written to.
+   */
+  private static void reserve(FileChannel channel, long bytes) throws IOException {
+    ByteBuffer zeros = ByteBuffer.allocateDirect((int) Math.min(bytes, 1 << 22));
+    for (long left = bytes; left > 0; ) {
+      left -= channel.write(zeros.clear().limit((int) Math.min(left, zeros.capacity())));
     }
   }
 

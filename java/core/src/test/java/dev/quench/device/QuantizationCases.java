@@ -8,6 +8,7 @@ import static dev.quench.tensor.DType.F32;
 import static dev.quench.tensor.DType.F8_E4M3;
 import static dev.quench.tensor.DType.I32;
 import static dev.quench.tensor.DType.I8;
+import static dev.quench.tensor.DType.U8;
 
 import dev.quench.device.Operand.Kind;
 import dev.quench.quantization.BitPacking;
@@ -39,6 +40,9 @@ final class QuantizationCases {
 
   static final QuantizationArgs MXFP4 =
       args("type", "float", "num_bits", 4, "group_size", 32, "scale_dtype", "uint8");
+
+  static final QuantizationArgs MXFP8 =
+      args("type", "float", "group_size", 32, "scale_dtype", "uint8");
 
   private QuantizationCases() {}
 
@@ -229,6 +233,26 @@ final class QuantizationCases {
         bits + " bits",
         (d, t) -> d.unpack(t[0], bits, t[1]),
         Operand.bytes(I32, shape[0], (int) BitPacking.words(shape[1], bits), bits),
+        output(I8, shape[0], shape[1]));
+  }
+
+  static void packE2m1(Parity parity, int[] shape) {
+    byte[] codes = Operand.bytes(I8, shape[0], shape[1], 9).content().clone();
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] &= 0xF;
+    }
+    parity.exact(
+        "E2M1",
+        (d, t) -> d.pack(t[0], 4, t[1]),
+        new Operand(I8, shape[0], shape[1], codes, false),
+        output(U8, shape[0], Math.ceilDiv(shape[1], 2)));
+  }
+
+  static void unpackE2m1(Parity parity, int[] shape) {
+    parity.exact(
+        "E2M1",
+        (d, t) -> d.unpack(t[0], 4, t[1]),
+        Operand.bytes(U8, shape[0], Math.ceilDiv(shape[1], 2), 4),
         output(I8, shape[0], shape[1]));
   }
 }

@@ -1,5 +1,8 @@
 package dev.quench.device;
 
+import static dev.quench.device.QuantizationCases.MXFP4;
+import static dev.quench.device.QuantizationCases.MXFP8;
+import static dev.quench.device.QuantizationCases.NVFP4;
 import static dev.quench.device.QuantizationCases.args;
 import static dev.quench.tensor.DType.BF16;
 import static dev.quench.tensor.DType.F16;
@@ -45,6 +48,9 @@ abstract class WideRowsParityTest {
     formats.add(args("num_bits", 8, "symmetric", false, "strategy", "channel"));
     formats.add(args("type", "float", "group_size", 64));
     formats.add(args("type", "float", "strategy", "channel"));
+    formats.add(NVFP4);
+    formats.add(MXFP4);
+    formats.add(MXFP8);
     return formats;
   }
 
@@ -138,6 +144,10 @@ abstract class WideRowsParityTest {
           QuantizationCases.pack(parity, bits, shape);
           QuantizationCases.unpack(parity, bits, shape);
         }
+      }
+      for (int[] shape : SHAPES) {
+        QuantizationCases.packE2m1(parity, shape);
+        QuantizationCases.unpackE2m1(parity, shape);
       }
       QuantizationCases.pack(parity, 4, LONG);
       QuantizationCases.unpack(parity, 4, LONG);

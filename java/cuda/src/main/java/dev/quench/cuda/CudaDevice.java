@@ -5,10 +5,8 @@ import dev.quench.device.Activation;
 import dev.quench.device.AttentionSpec;
 import dev.quench.device.Device;
 import dev.quench.device.Tensor;
-import dev.quench.quantization.CodeFormat;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.RangeSearch;
-import dev.quench.quantization.ScaleFormat;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
 import java.util.ArrayList;
@@ -250,8 +248,7 @@ public final class CudaDevice implements Device {
       float globalScale,
       Tensor scale,
       Tensor zeroPoint) {
-    requireFormat(args);
-    quantization.quantizationParameters(min, max, args, scale, zeroPoint);
+    quantization.quantizationParameters(min, max, args, globalScale, scale, zeroPoint);
   }
 
   @Override
@@ -262,8 +259,7 @@ public final class CudaDevice implements Device {
       QuantizationArgs args,
       float globalScale,
       Tensor codes) {
-    requireFormat(args);
-    quantization.quantize(x, scale, zeroPoint, args, codes);
+    quantization.quantize(x, scale, zeroPoint, args, globalScale, codes);
   }
 
   @Override
@@ -274,8 +270,7 @@ public final class CudaDevice implements Device {
       Tensor scale,
       Tensor zeroPoint,
       Tensor codes) {
-    requireFormat(args);
-    quantization.quantizeToNearest(x, args, scale, zeroPoint, codes);
+    quantization.quantizeToNearest(x, args, globalScale, scale, zeroPoint, codes);
   }
 
   @Override
@@ -286,22 +281,7 @@ public final class CudaDevice implements Device {
       QuantizationArgs args,
       float globalScale,
       Tensor x) {
-    requireFormat(args);
-    quantization.dequantize(codes, scale, zeroPoint, args, x);
-  }
-
-  /**
-   * Whether there are kernels for a format: FP4, and scales that aren't plain floats, have none.
-   */
-  public static boolean supports(QuantizationArgs args) {
-    return args.scaleFormat() == ScaleFormat.NATIVE && args.codeFormat() != CodeFormat.E2M1;
-  }
-
-  private static void requireFormat(QuantizationArgs args) {
-    if (!supports(args)) {
-      throw new InvalidInputException(
-          "FP4 and microscaling formats aren't on CUDA yet; use --device cpu.");
-    }
+    quantization.dequantize(codes, scale, zeroPoint, args, globalScale, x);
   }
 
   @Override
@@ -326,7 +306,6 @@ public final class CudaDevice implements Device {
       Tensor codes,
       Tensor error,
       Tensor loss) {
-    requireFormat(args);
     solver.gptqBlock(w, u, scale, zeroPoint, group, args, roundTo, codes, error, loss);
   }
 

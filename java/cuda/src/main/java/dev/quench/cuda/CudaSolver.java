@@ -2,7 +2,6 @@ package dev.quench.cuda;
 
 import dev.quench.device.Tensor;
 import dev.quench.quantization.QuantizationArgs;
-import dev.quench.quantization.QuantizationArgs.Type;
 import dev.quench.tensor.DType;
 
 /** Solver blocks on the CUDA device: a thread solves an output channel. */
@@ -43,14 +42,16 @@ final class CudaSolver {
             .floats(args.minCode(), args.maxCode())
             .ints(CudaQuantization.number(roundTo))
             .matrix(
-                CudaMatrix.of(codes)
-                    .require(CudaQuantization.codeDtype(args))
-                    .require(block, channels))
+                CudaMatrix.of(codes).require(args.codeFormat().dtype()).require(block, channels))
             .matrix(CudaMatrix.of(error).require(DType.F32).require(block, channels))
             .pointer(CudaMatrix.of(loss).require(DType.F32).require(1, channels).address());
     int threads = threads(channels);
     kernels.launch(
-        args.type() == Type.INT ? "quench_gptq_block_i8" : "quench_gptq_block_e4m3",
+        switch (args.codeFormat()) {
+          case INTEGER -> "quench_gptq_block_i8";
+          case E4M3 -> "quench_gptq_block_e4m3";
+          case E2M1 -> "quench_gptq_block_e2m1";
+        },
         Grid.over(channels, threads, threads),
         arguments);
   }

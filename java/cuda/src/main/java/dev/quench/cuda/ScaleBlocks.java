@@ -1,6 +1,7 @@
 package dev.quench.cuda;
 
 import dev.quench.quantization.QuantizationArgs;
+import dev.quench.tensor.DType;
 import java.util.OptionalInt;
 
 /**
@@ -124,9 +125,10 @@ record ScaleBlocks(long rows, int columns, int blockRows, int blockColumns) {
   /**
    * True if a block of threads can hold a block of elements, and share no run with the next one.
    */
-  boolean fitsTile() {
+  boolean fitsTile(DType dtype) {
+    int threads = dtype == DType.F32 ? MAX_THREADS_F32 : MAX_THREADS;
     return (blockColumns >= columns || blockColumns % RUN == 0)
-        && runs(blockRows) <= (long) MAX_THREADS * RUNS;
+        && runs(blockRows) <= (long) threads * RUNS;
   }
 
   /** A block of threads for each block of elements, which they hold. */

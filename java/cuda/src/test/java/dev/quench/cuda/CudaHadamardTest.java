@@ -44,6 +44,50 @@ final class CudaHadamardTest {
     }
   }
 
+  /** A block does several rows where there are more than a grid has; here it has one block. */
+  @ParameterizedTest
+  @CsvSource({"2048, 1", "3072, 12", "5120, 20", "7168, 28", "9216, 36"})
+  void rowsInTurn(int columns, int base) {
+    try (CudaDevice device = CudaTests.open();
+        CudaScope scope = device.memory().openScope()) {
+      assertThat(transformed(device, scope, columns, base, 1))
+          .isEqualTo(transformed(device, scope, columns, base, ROWS));
+    }
+  }
+
+  private static final int ROWS = 7;
+
+  private static float[] transformed(
+      CudaDevice device, CudaScope scope, int columns, int base, int blocks) {
+    SplittableRandom random = new SplittableRandom(columns);
+    float[] x = new float[ROWS * columns];
+    for (int i = 0; i < x.length; i++) {
+      x[i] = (float) random.nextGaussian();
+    }
+    Arena arena = Arena.ofAuto();
+    CudaMatrix matrix =
+        scope.upload(
+            new HostTensor(
+                DType.F32, Shape.of(ROWS, columns), arena.allocateFrom(JAVA_FLOAT, x)));
+    int bits = Integer.numberOfTrailingZeros(columns / base);
+    Arguments arguments = new Arguments().matrix(matrix).longs(ROWS, columns);
+    if (base == 1) {
+      arguments.ints(bits - 1, 1, columns); // one step in shared memory
+    } else {
+      arguments.ints(bits, columns);
+    }
+    device
+        .kernels()
+        .launch(
+            base == 1 ? "quench_hadamard_f32" : "quench_hadamard" + base + "_f32",
+            Grid.of(1, blocks, 256).withShared(columns * Float.BYTES),
+            arguments.floats(1));
+    HostTensor result =
+        new HostTensor(DType.F32, Shape.of(ROWS, columns), arena.allocate(4L * x.length, 4));
+    device.download(matrix, result);
+    return result.data().toArray(JAVA_FLOAT);
+  }
+
   /** The bound of the parity suite, without the rounding of the reference. */
   private static void check(float[] x, float[] result, HadamardMatrix h) {
     int size = (int) h.size();

@@ -2,50 +2,41 @@ package dev.quench.cuda.standin;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalInt;
 
 /**
  * How the stand-in and the kernels are compiled.
  *
- * @param sanitizer {@code address}, {@code undefined}, {@code thread}, or nothing
+ * @param sanitizer {@code address}, {@code undefined}, {@code address,undefined}, {@code thread},
+ *     or nothing
  * @param profile whether kernels count sectors and bank conflicts
- * @param mutatedFile the PTX file whose translation gets the mutation
+ * @param removable whether runs can leave out barriers, for {@code STANDIN_REMOVE}
  */
-record BuildOptions(String sanitizer, boolean profile, String mutatedFile, Mutation mutation) {
+record BuildOptions(String sanitizer, boolean profile, boolean removable) {
 
   static BuildOptions plain() {
-    return new BuildOptions("", false, "", Mutation.none());
+    return new BuildOptions("", false, false);
   }
 
   /**
-   * Reads {@code --sanitize=thread}, {@code --profile}, {@code --remove-barrier=pack.ptx:3}.
+   * Reads {@code --sanitize=thread}, {@code --profile}, {@code --removable}.
    *
    * @throws IllegalArgumentException if an argument is none of these
    */
   static BuildOptions parse(List<String> arguments) {
     BuildOptions options = plain();
     for (String argument : arguments) {
-      String value = argument.substring(argument.indexOf('=') + 1);
       if (argument.startsWith("--sanitize=")) {
-        options = new BuildOptions(value, options.profile, options.mutatedFile, options.mutation);
+        String sanitizer = argument.substring(argument.indexOf('=') + 1);
+        options = new BuildOptions(sanitizer, options.profile, options.removable);
       } else if (argument.equals("--profile")) {
-        options = new BuildOptions(options.sanitizer, true, options.mutatedFile, options.mutation);
-      } else if (argument.startsWith("--remove-barrier=") && value.contains(":")) {
-        int colon = value.lastIndexOf(':');
-        Mutation mutation =
-            new Mutation(OptionalInt.of(Integer.parseInt(value.substring(colon + 1))));
-        options =
-            new BuildOptions(
-                options.sanitizer, options.profile, value.substring(0, colon), mutation);
+        options = new BuildOptions(options.sanitizer, true, options.removable);
+      } else if (argument.equals("--removable")) {
+        options = new BuildOptions(options.sanitizer, options.profile, true);
       } else {
         throw new IllegalArgumentException("unknown argument " + argument);
       }
     }
     return options;
-  }
-
-  Mutation mutation(String file) {
-    return file.equals(mutatedFile) ? mutation : Mutation.none();
   }
 
   /**
@@ -65,7 +56,7 @@ record BuildOptions(String sanitizer, boolean profile, String mutatedFile, Mutat
                 "-fvisibility=hidden"));
     if (!sanitizer.isEmpty()) {
       flags.addAll(List.of("-g", "-fno-omit-frame-pointer", "-fsanitize=" + sanitizer));
-      if (sanitizer.equals("undefined")) {
+      if (sanitizer.endsWith("undefined")) {
         flags.add("-fno-sanitize-recover=undefined");
       }
     }

@@ -175,7 +175,7 @@ final class FunctionEmitter {
     String text;
     try {
       text = translate(new Form(instruction, operands));
-      text = barriers.next(function.name(), instruction, operands, line).orElse(text);
+      text = barriers.next(function.name(), instruction, operands, line, text);
     } catch (Untranslatable e) {
       untranslated.add(
           function.name()

@@ -26,12 +26,12 @@ record KernelLibrary(Path folder, Path headers, Path compiler, BuildOptions opti
   /**
    * Translates and compiles a PTX text.
    *
-   * @param name for messages
+   * @param name under which STANDIN_REMOVE knows it
    * @return what the translation found
    * @throws IOException if the compiler fails
    */
   Translation compile(String name, String ptx) throws IOException {
-    Translation translation = Translator.translate(ptx, options.mutation(name), options.profile());
+    Translation translation = Translator.translate(name, ptx, options);
     String hash = hash(ptx.getBytes(StandardCharsets.UTF_8));
     Path library = folder.resolve(hash + ".so");
     Path keyFile = folder.resolve(hash + ".key");

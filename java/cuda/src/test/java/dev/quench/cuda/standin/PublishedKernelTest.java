@@ -20,9 +20,19 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Kernels of others, which are known to be right on hardware: what the stand-in makes of wgmma,
- * TMA, mbarriers, mma and cp.async is not only what our own kernels take them for.
+ * TMA, mbarriers, mma and cp.async is not only what our own kernels take them for. They are:
  *
- * <p>With small integers all sums are exact, so that results are compared bit by bit.
+ * <ul>
+ *   <li>{@code matmul_4} and {@code matmul_7} of <a
+ *       href="https://github.com/pranjalssh/fast.cu">fast.cu</a> (MIT licence, © 2024 Pranjal
+ *       Shankhdhar), matrix products for the H100;
+ *   <li>{@code Marlin} of <a href="https://github.com/IST-DASLab/marlin">IST-DASLab/marlin</a>
+ *       (Apache licence 2.0), a product with weights of 4 bits for Ampere.
+ * </ul>
+ *
+ * <p>Nothing of them is in this repository: a test takes the file from the folder
+ * QUENCH_CALIBRATION or fetches it, at a fixed commit and with a fixed SHA-256, and is skipped if
+ * it can't. With small integers all sums are exact, so that results are compared bit by bit.
  */
 final class PublishedKernelTest {
   private static final Pattern ENTRY = Pattern.compile("\\.entry (\\w+)\\(");

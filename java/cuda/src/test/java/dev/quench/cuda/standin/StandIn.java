@@ -47,8 +47,8 @@ public final class StandIn {
   }
 
   /**
-   * {@code StandIn FOLDER [--sanitize=KIND] [--profile] [--remove-barrier=FILE.ptx:N]}: builds, and
-   * prints the environment to run with, then the barriers of each file.
+   * {@code StandIn FOLDER [--sanitize=KIND] [--profile] [--removable]}: builds, and prints the
+   * environment to run with, then the barriers of each file.
    */
   public static void main(String[] arguments) throws IOException {
     if (arguments.length == 0) {

@@ -6,7 +6,7 @@ import java.util.List;
  * A module in C++.
  *
  * @param untranslated instructions without a meaning; reaching one ends the launch with its name
- * @param barriers barriers and waits in the order of the text, which {@link Mutation#removeBarrier}
- *     counts
+ * @param barriers barriers, waits and fences in the order of the text, as {@code STANDIN_REMOVE}
+ *     counts them
  */
 record Translation(String cpp, List<String> untranslated, List<String> barriers) {}

@@ -19,9 +19,9 @@ final class Translator {
   private final List<String> untranslated = new ArrayList<>();
   private final StringBuilder out = new StringBuilder();
 
-  private Translator(Ptx.Module module, Mutation mutation) {
+  private Translator(Ptx.Module module, boolean removable) {
     this.module = module;
-    barriers = new BarrierList(mutation);
+    barriers = new BarrierList(removable);
     deviceFunctions =
         module.functions().stream()
             .filter(f -> !f.kernel() && f.body().isPresent())
@@ -32,25 +32,28 @@ final class Translator {
   /**
    * Translates a module.
    *
-   * @param profile whether the C++ counts sectors per memory request and bank conflicts
+   * @param name under which a run names its barriers
    * @throws PtxException if the text can't be parsed
    */
-  static Translation translate(String ptx, Mutation mutation, boolean profile) {
-    return new Translator(Parser.parse(ptx), mutation).translate(profile);
+  static Translation translate(String name, String ptx, BuildOptions options) {
+    return new Translator(Parser.parse(ptx), options.removable()).translate(name, options);
   }
 
   /** Translates a module as it is. */
   static Translation translate(String ptx) {
-    return translate(ptx, Mutation.none(), false);
+    return translate("", ptx, BuildOptions.plain());
   }
 
-  private Translation translate(boolean profile) {
+  private Translation translate(String name, BuildOptions options) {
     out.append("// Translated from PTX ").append(module.version());
     out.append(" for ").append(module.target()).append('\n');
-    if (profile) {
+    if (options.profile()) {
       out.append("#define STANDIN_PROFILE 1\n");
     }
     out.append("#include \"ptx.h\"\nusing namespace standin;\nusing namespace standin::ptx;\n");
+    if (options.removable()) {
+      out.append("static const RemovedBarriers removed(\"" + name + "\");\n");
+    }
     module.variables().forEach(this::variable);
     for (Ptx.Function function : module.functions()) {
       if (deviceFunctions.contains(function.name())) {

@@ -182,15 +182,20 @@ final class TranslatorTest {
 
   /** Without its barrier the kernel reads what isn't written yet: tests can see a missing one. */
   @Test
-  void removedBarrier() {
-    Translation whole = Translator.translate(NEIGHBOURS);
-    assertThat(whole.barriers()).containsExactly("neighbours, neighbours.cu:6: bar.sync");
-    assertThat(whole.cpp()).contains("barrier(u32(0u));");
-    Translation mutant = Translator.translate(NEIGHBOURS, Mutation.removeBarrier(0), false);
-    assertThat(mutant.barriers()).hasSize(1);
-    assertThat(mutant.cpp()).doesNotContain("barrier(");
-    assertThat(Translator.translate(NEIGHBOURS, Mutation.removeBarrier(1), false).cpp())
-        .isEqualTo(whole.cpp());
+  void removedBarrier(@TempDir Path folder) throws IOException, InterruptedException {
+    PtxRunner.require();
+    BuildOptions options = BuildOptions.parse(List.of("--removable"));
+    Translation translation =
+        StandIn.library(folder, options).compile("neighbours.ptx", NEIGHBOURS);
+    assertThat(translation.barriers()).containsExactly("neighbours, neighbours.cu:6: bar.sync");
+    Path ptx = Files.writeString(folder.resolve("neighbours.ptx"), NEIGHBOURS);
+    float[] whole = LaunchProgram.run(ptx, "neighbours", folder, "STANDIN_REMOVE", "");
+    for (String other : List.of("neighbours.ptx:1", "other.ptx:0")) {
+      assertThat(LaunchProgram.run(ptx, "neighbours", folder, "STANDIN_REMOVE", other))
+          .isEqualTo(whole);
+    }
+    assertThat(LaunchProgram.run(ptx, "neighbours", folder, "STANDIN_REMOVE", "neighbours.ptx:0"))
+        .isNotEqualTo(whole);
   }
 
   /** 32 lanes that are 128 bytes apart are in one bank, and so are 8 rows; 8 sectors hold 4. */

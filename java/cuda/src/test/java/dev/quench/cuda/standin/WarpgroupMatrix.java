@@ -20,7 +20,7 @@ final class WarpgroupMatrix implements Family {
       return ";";
     }
     return switch (form.need("fence", "commit_group", "wait_group", "mma_async")) {
-      case "fence" -> ";";
+      case "fence" -> "wgmma_fence();";
       case "commit_group" -> "wgmma_commit_group();";
       case "wait_group" -> "wgmma_wait_group(" + form.constant(0) + ");";
       default -> multiply(form);

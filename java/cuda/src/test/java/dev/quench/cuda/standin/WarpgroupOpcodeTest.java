@@ -376,6 +376,13 @@ final class WarpgroupOpcodeTest {
     assertFails(form, kernel, "forgets");
   }
 
+  @Test
+  void productsNeedAFenceBeforeThem() throws IOException {
+    Form form = new Form(Element.BF16, "f32", 64, k(3), k(3), false, 1, 1, 1);
+    String kernel = kernel("hurries", form, "").replace("  wgmma.fence.sync.aligned;\n", "");
+    assertFails(form, kernel, "hurries");
+  }
+
   private static void assertFails(Form form, String text, String kernel) throws IOException {
     String ptx =
         ".version 8.0\n.target sm_90a\n.address_size 64\n.extern .shared .align 1024 .b8 memory[];\n"
