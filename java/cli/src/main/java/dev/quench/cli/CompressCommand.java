@@ -278,7 +278,7 @@ final class CompressCommand implements Callable<Integer> {
             .orElseThrow(
                 () ->
                     new InvalidInputException(
-                        "GPTQ needs calibration data: give --calibration FILE (.jsonl, .json or .txt)."));
+                        "this recipe needs calibration data: give --calibration FILE (.jsonl, .json or .txt)."));
     Architecture architecture = plan.architecture();
     return Optional.of(tokens.read(file, model, architecture, listener));
   }

@@ -148,6 +148,35 @@ class CommandsTest {
     assertThat(tensors(output).keySet()).isEqualTo(tensors(rounded).keySet());
   }
 
+  /** Also what is found of activations is used, checked and shown. */
+  @Test
+  void activationsAreCalibrated() {
+    Path output = temp.resolve("fp8");
+    Path recipe = Path.of("../../examples/recipes/fp8-kv-cache.yaml");
+    Quench.run("compress", model, "--recipe", recipe, "--calibration", rows, "-o", output)
+        .succeeded();
+
+    assertThat(tensors(output).keySet())
+        .contains("model.layers.0.mlp.down_proj.input_scale", "model.layers.1.self_attn.k_scale");
+    assertThat(perplexity(output)).isGreaterThan(1).isNotEqualTo(perplexity(model));
+    Quench.run("verify", output).succeeded();
+    assertThat(
+            Quench.run(
+                    "compress",
+                    model,
+                    "--recipe",
+                    recipe,
+                    "--calibration",
+                    rows,
+                    "--dry-run",
+                    "-o",
+                    temp.resolve("dry-fp8"))
+                .succeeded()
+                .out())
+        .contains(
+            "14 × QuantizationModifier fp8 tensor, input fp8 tensor", "2 × KV cache fp8 tensor");
+  }
+
   @Test
   void dryRunMakesNothing() {
     Path output = temp.resolve("dry");

@@ -170,10 +170,21 @@ final class SearchKernels {
 
   private void addWeighed(
       float[] importance, long column, int first, int last, int phase, float[] parts) {
-    for (int i = first; i < last; i++) {
-      float difference = Float.intBitsToFloat(plane.bits[i]);
-      parts[(phase + i - first) % RangeSearch.PARTIAL_SUMS] +=
-          importance[(int) column + i] * p.search.weighedPower(difference);
+    int whole = RangeSearch.PARTIAL_SUMS;
+    int[] bits = plane.bits;
+    int shift = (int) column;
+    int i = first;
+    if (p.search.norm() == 3 && phase == 0) {
+      for (; i + whole <= last; i += whole) {
+        for (int k = 0; k < whole; k++) {
+          double d = Math.abs(Float.intBitsToFloat(bits[i + k]));
+          parts[k] += importance[shift + i + k] * (float) (d * d * d);
+        }
+      }
+    }
+    for (; i < last; i++) {
+      parts[(phase + i - first) % whole] +=
+          importance[shift + i] * p.search.weighedPower(Float.intBitsToFloat(bits[i]));
     }
   }
 
