@@ -108,7 +108,7 @@ class RecipeReaderTest {
           a_stage:/  b_modifiers:/    Quantize: {}                      | 3 | there is no modifier "Quantize". Did you mean
           /AWQModifier: {}                                              | 2 | AWQModifier is not supported yet
           run_type: oneshot                                             | 1 | "run_type" can't stand in a recipe
-          a_stage:/  run_type: oneshot                                  | 2 | "run_type" can't stand in a_stage
+          a_stage:/  run_type: train                                    | 2 | run_type must be oneshot
           a_stage: [GPTQModifier]                                       | 1 | a_stage must be a map
           b_modifiers: GPTQModifier                                     | 1 | b_modifiers must be a map of modifiers, found "GPTQModifier"
           - GPTQModifier                                                | 1 | expected a modifier and its fields, found "GPTQModifier"
