@@ -19,7 +19,7 @@ import java.util.Optional;
 
 /**
  * A source file that somebody else has published, at a fixed commit. It is looked for in the folder
- * QUENCH_CALIBRATION, then fetched; a test that can't have it is skipped.
+ * QUENCH_PUBLISHED_KERNELS, then fetched; a test that can't have it is skipped.
  *
  * @param sha256 of the file
  * @param end text at which it is cut off, but for an {@code #endif}; empty to have it whole
@@ -46,7 +46,7 @@ record Published(String url, String sha256, String end) {
   }
 
   private Optional<Path> given() {
-    return Optional.ofNullable(System.getenv("QUENCH_CALIBRATION"))
+    return Optional.ofNullable(System.getenv("QUENCH_PUBLISHED_KERNELS"))
         .map(folder -> Path.of(folder, name()))
         .filter(Files::exists);
   }

@@ -31,8 +31,9 @@ import org.junit.jupiter.api.io.TempDir;
  * </ul>
  *
  * <p>Nothing of them is in this repository: a test takes the file from the folder
- * QUENCH_CALIBRATION or fetches it, at a fixed commit and with a fixed SHA-256, and is skipped if
- * it can't. With small integers all sums are exact, so that results are compared bit by bit.
+ * QUENCH_PUBLISHED_KERNELS or fetches it, at a fixed commit and with a fixed SHA-256, and is
+ * skipped if it can't. With small integers all sums are exact, so that results are compared bit by
+ * bit.
  */
 final class PublishedKernelTest {
   private static final Pattern ENTRY = Pattern.compile("\\.entry (\\w+)\\(");
