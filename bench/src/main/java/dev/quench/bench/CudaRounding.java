@@ -44,7 +44,7 @@ final class CudaRounding {
         Map.of());
   }
 
-  private static String name(DType dtype) {
+  static String name(DType dtype) {
     return dtype.name().toLowerCase(Locale.ROOT);
   }
 

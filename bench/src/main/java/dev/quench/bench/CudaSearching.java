@@ -3,13 +3,11 @@ package dev.quench.bench;
 import dev.quench.device.Device;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
-import dev.quench.quantization.PresetSchemes;
 import dev.quench.quantization.QuantizationArgs;
 import dev.quench.quantization.RangeSearch;
 import dev.quench.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /** Searches for ranges, as the observer mse makes them by default: {@code search.cu}. */
 final class CudaSearching {
@@ -25,7 +23,7 @@ final class CudaSearching {
 
   /** For the weights of a preset. */
   static CudaOperation search(DType dtype, String preset) {
-    QuantizationArgs args = PresetSchemes.find(preset).orElseThrow().weights().orElseThrow();
+    QuantizationArgs args = CudaRounding.preset(preset);
     String codes =
         switch (args.codeFormat()) {
           case INTEGER -> "int";
@@ -52,7 +50,7 @@ final class CudaSearching {
 
       @Override
       public List<KernelWork> work(CudaSizes sizes) {
-        String name = dtype.name().toLowerCase(Locale.ROOT);
+        String name = CudaRounding.name(dtype);
         long elements = sizes.rows() * sizes.columns();
         long blocks = gridRows(sizes) * gridColumns(sizes);
         long errors = blocks * SEARCH.steps();

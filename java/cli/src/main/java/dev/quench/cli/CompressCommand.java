@@ -46,12 +46,7 @@ final class CompressCommand implements Callable<Integer> {
   @Parameters(paramLabel = "MODEL", description = "Folder of a Hugging Face checkpoint.")
   private Path model = Path.of("");
 
-  @Option(
-      names = {"-o", "--output"},
-      required = true,
-      paramLabel = "OUT",
-      description = "Folder to make; it must not exist, or be empty.")
-  private Path output = Path.of("");
+  @Mixin private OutputOptions output = new OutputOptions();
 
   @Option(
       names = "--scheme",
@@ -132,14 +127,6 @@ final class CompressCommand implements Callable<Integer> {
   private Activations activations = Activations.FLOAT32;
 
   @Option(
-      names = "--max-shard-size",
-      defaultValue = "5GB",
-      converter = ByteSize.Converter.class,
-      paramLabel = "SIZE",
-      description = "Most bytes of a weight file (default: ${DEFAULT-VALUE}).")
-  private ByteSize maxShardSize = new ByteSize(5_000_000_000L);
-
-  @Option(
       names = "--max-fallbacks",
       defaultValue = "0",
       paramLabel = "N",
@@ -165,7 +152,7 @@ final class CompressCommand implements Callable<Integer> {
     if (maxFallbacks < 0) {
       throw new InvalidInputException("--max-fallbacks can't be negative.");
     }
-    CheckpointWriter.checkOutput(output, model);
+    CheckpointWriter.checkOutput(output.folder(), model);
     CompressRequest draft = request(formatted(recipe()), Optional.empty());
     CompressionPlan plan =
         CompressionPlan.of(
@@ -182,7 +169,7 @@ final class CompressCommand implements Callable<Integer> {
         new CompressionPrinter(out(), run.json()).plan(plan, estimate);
         return Main.DONE;
       }
-      estimate.requireRoom(output, SystemMemory.total(), device.memoryLimit());
+      estimate.requireRoom(output.folder(), SystemMemory.total(), device.memoryLimit());
       Optional<EvaluationText> text =
           evaluationText(plan)
               .map(file -> EvaluationText.read(file, model, plan.architecture(), tokens));
@@ -199,30 +186,31 @@ final class CompressCommand implements Callable<Integer> {
       ProgressListener listener,
       Cancellation cancellation) {
     CompressionReport report = new Compressor(device, request, plan, listener, cancellation).run();
-    Verification verification = Verification.of(output);
+    Verification verification = Verification.of(output.folder());
     Optional<PerplexityPair> perplexities =
         evaluation.map(
             text ->
-                PerplexityPair.measure(device, model, output, text, run.resources(), cancellation));
+                PerplexityPair.measure(
+                    device, model, output.folder(), text, run.resources(), cancellation));
     CompressionPrinter printer = new CompressionPrinter(out(), run.json());
     printer.report(report, perplexities);
-    verification.problems().forEach(problem -> printer.problem(output, problem));
+    verification.problems().forEach(problem -> printer.problem(output.folder(), problem));
     return verification.problems().isEmpty() ? Main.DONE : Main.FAILED;
   }
 
   private CompressRequest request(Recipe recipe, Optional<CalibrationData> data) {
     return new CompressRequest(
         model,
-        output,
+        output.folder(),
         recipe,
         data,
         tokens.batchTokens(),
         propagation,
         activations.dtype,
-        maxShardSize.bytes(),
+        output.maxShardSize(),
         maxFallbacks,
         resume,
-        run.resources(CheckpointWriter.partialFolder(output)));
+        run.resources(CheckpointWriter.partialFolder(output.folder())));
   }
 
   private Recipe recipe() {

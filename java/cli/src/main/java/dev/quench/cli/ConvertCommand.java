@@ -1,6 +1,5 @@
 package dev.quench.cli;
 
-import dev.quench.InvalidInputException;
 import dev.quench.pipeline.Conversion;
 import dev.quench.pipeline.Verification;
 import java.io.PrintWriter;
@@ -10,6 +9,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -30,43 +30,24 @@ final class ConvertCommand implements Callable<Integer> {
   @Parameters(paramLabel = "MODEL", description = "Folder of a quantized checkpoint.")
   private Path model = Path.of("");
 
-  @Option(
-      names = {"-o", "--output"},
-      required = true,
-      paramLabel = "OUT",
-      description = "Folder to make; it must not exist, or be empty.")
-  private Path output = Path.of("");
+  @Mixin private OutputOptions output = new OutputOptions();
 
-  @Option(
-      names = "--max-shard-size",
-      defaultValue = "5GB",
-      converter = ByteSize.Converter.class,
-      paramLabel = "SIZE",
-      description = "Most bytes of a weight file (default: ${DEFAULT-VALUE}).")
-  private ByteSize maxShardSize = new ByteSize(5_000_000_000L);
-
-  @Option(
-      names = "--threads",
-      description = "Worker threads (default: one per processor). Results don't depend on it.",
-      paramLabel = "N")
-  private int threads = Runtime.getRuntime().availableProcessors();
+  @Mixin private ThreadOptions threads = new ThreadOptions();
 
   @Option(names = "--json", description = "The result as a JSON object.")
   private boolean json;
 
   @Override
   public Integer call() {
-    if (threads < 1 || threads > 1024) {
-      throw new InvalidInputException("--threads must be from 1 to 1024, not " + threads + ".");
-    }
     Conversion done =
-        Conversion.run(model, output, maxShardSize.bytes(), threads, StopOnSignal.install());
-    Verification verification = Verification.of(output);
+        Conversion.run(
+            model, output.folder(), output.maxShardSize(), threads.count(), StopOnSignal.install());
+    Verification verification = Verification.of(output.folder());
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
     if (json) {
       Map<String, Object> line = new LinkedHashMap<>();
-      line.put("output", output.toString());
+      line.put("output", output.folder().toString());
       line.put("from", done.format().title());
       line.put("weights", done.weights());
       line.put("source_bytes", done.sourceBytes());
@@ -76,7 +57,7 @@ final class ConvertCommand implements Callable<Integer> {
     } else {
       out.printf(
           "%s: %,d weights dequantized from %s, %s became %s%n",
-          output,
+          output.folder(),
           done.weights(),
           done.format().title(),
           ByteSize.format(done.sourceBytes()),

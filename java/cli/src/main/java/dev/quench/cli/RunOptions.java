@@ -1,12 +1,12 @@
 package dev.quench.cli;
 
-import dev.quench.InvalidInputException;
 import dev.quench.device.Device;
 import dev.quench.pipeline.Resources;
 import dev.quench.progress.ProgressListener;
 import java.nio.file.Path;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options of all commands that compute. */
@@ -26,11 +26,7 @@ final class RunOptions {
       paramLabel = "SIZE")
   private @Nullable ByteSize gpuMemory;
 
-  @Option(
-      names = "--threads",
-      description = "Worker threads (default: one per processor). Results don't depend on it.",
-      paramLabel = "N")
-  private int threads = Runtime.getRuntime().availableProcessors();
+  @Mixin private ThreadOptions threads = new ThreadOptions();
 
   @Option(names = "--json", description = "Events and results as JSON, one object a line.")
   private boolean json;
@@ -44,12 +40,10 @@ final class RunOptions {
   private @Nullable ByteSize activationMemory;
 
   Device open(ProgressListener listener) {
-    if (threads < 1 || threads > 1024) {
-      throw new InvalidInputException("--threads must be from 1 to 1024, not " + threads + ".");
-    }
+    int count = threads.count();
     OptionalLong limit =
         gpuMemory == null ? OptionalLong.empty() : OptionalLong.of(gpuMemory.bytes());
-    return new DeviceChoice(device, threads, limit).open(listener);
+    return new DeviceChoice(device, count, limit).open(listener);
   }
 
   boolean json() {

@@ -29,16 +29,7 @@ public final class ActivationDecoder {
     try (Arena arena = Arena.ofConfined()) {
       for (OutputTensor expected : layout.tensors()) {
         HostTensor tensor = reader.read(expected.name(), arena);
-        if (tensor.dtype() != expected.dtype() || !tensor.shape().equals(expected.shape())) {
-          throw new InvalidInputException(
-              "%s is %s %s, but its quantization_config makes it %s %s."
-                  .formatted(
-                      expected.name(),
-                      tensor.dtype(),
-                      tensor.shape(),
-                      expected.dtype(),
-                      expected.shape()));
-        }
+        expected.require(expected.name(), tensor.dtype(), tensor.shape());
         for (long i = 0; i < tensor.shape().elements(); i++) {
           if (expected.name().equals(layout.globalScaleName())) {
             globalScale = tensor.floatAt(i);

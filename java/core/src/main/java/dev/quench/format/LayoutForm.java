@@ -26,17 +26,7 @@ public record LayoutForm(Checkpoint checkpoint, WeightLayout layout, DType dtype
   public static LayoutForm of(Checkpoint checkpoint, WeightLayout layout) {
     for (OutputTensor expected : layout.tensors()) {
       TensorInfo found = checkpoint.require(expected.name());
-      if (found.dtype() != expected.dtype() || !found.shape().equals(expected.shape())) {
-        throw new InvalidInputException(
-            "%s in %s is %s %s, but its quantization_config makes it %s %s."
-                .formatted(
-                    found.name(),
-                    found.file(),
-                    found.dtype(),
-                    found.shape(),
-                    expected.dtype(),
-                    expected.shape()));
-      }
+      expected.require(found.name() + " in " + found.file(), found.dtype(), found.shape());
     }
     boolean native16 =
         layout.args().scaleFormat() == ScaleFormat.NATIVE && layout.scaleDtype().bits() == 16;

@@ -77,20 +77,13 @@ public final class PlainCheckpoint {
 
   private static HostTensor dequantize(StoredForm form, Shape shape, Arena arena) {
     DType dtype = form.dtype();
-    HostTensor result =
-        new HostTensor(dtype, shape, arena.allocate(dtype.bytes(shape.elements()), 64));
+    HostTensor result = HostTensors.zeros(dtype, shape, arena);
     try (Device device = new CpuDevice(1);
         Scope scope = device.openScope();
         Arena read = Arena.ofShared()) {
       QuantizedWeight weight = form.decode(device, scope, read);
       Tensor values = scope.allocate(dtype, form.rows(), form.columns());
-      device.dequantize(
-          weight.codes(),
-          weight.scale(),
-          weight.zeroPoint(),
-          weight.args(),
-          weight.globalScale(),
-          values);
+      weight.dequantize(device, values);
       device.download(values, result);
     }
     return result;

@@ -8,7 +8,6 @@ import dev.quench.device.DeviceException;
 import dev.quench.device.Scope;
 import dev.quench.device.Tensor;
 import dev.quench.model.WeightSource;
-import dev.quench.modifier.QuantizedWeight;
 import dev.quench.quantization.QuantizationArgs.Strategy;
 import dev.quench.tensor.DType;
 import dev.quench.tensor.HostTensor;
@@ -65,8 +64,9 @@ public final class StoredWeights implements WeightSource {
       requireShape(name, layout, rows, columns);
       try (Arena arena = Arena.ofShared();
           Scope staging = device.openScope()) {
-        dequantize(
-            decoder().decode(layout, part -> expected(layout, part, arena), staging), target);
+        decoder()
+            .decode(layout, part -> expected(layout, part, arena), staging)
+            .dequantize(device, target);
       }
     } else {
       try (Arena arena = Arena.ofShared();
@@ -117,13 +117,15 @@ public final class StoredWeights implements WeightSource {
       WeightLayout layout, int[] index, Tensor target, Arena arena, Scope staging) {
     if (layout.args().strategy() == Strategy.BLOCK) {
       Tensor table = staging.allocate(DType.F32, layout.rows(), layout.columns());
-      dequantize(decoder().decode(layout, part -> expected(layout, part, arena), staging), table);
+      decoder()
+          .decode(layout, part -> expected(layout, part, arena), staging)
+          .dequantize(device, table);
       device.gatherRows(table, staging.ints(index), target);
       return;
     }
-    dequantize(
-        decoder().decodeRows(layout, index, part -> expected(layout, part, arena), staging),
-        target);
+    decoder()
+        .decodeRows(layout, index, part -> expected(layout, part, arena), staging)
+        .dequantize(device, target);
   }
 
   private static HostTensor gathered(HostTensor matrix, int[] index, Arena arena) {
@@ -162,24 +164,11 @@ public final class StoredWeights implements WeightSource {
     return new WeightDecoder(device);
   }
 
-  private void dequantize(QuantizedWeight weight, Tensor target) {
-    device.dequantize(
-        weight.codes(),
-        weight.scale(),
-        weight.zeroPoint(),
-        weight.args(),
-        weight.globalScale(),
-        target);
-  }
-
   private HostTensor expected(WeightLayout layout, String name, Arena arena) {
     HostTensor host = reader.read(name, arena);
     for (OutputTensor tensor : layout.tensors()) {
-      if (tensor.name().equals(name)
-          && (host.dtype() != tensor.dtype() || !host.shape().equals(tensor.shape()))) {
-        throw new InvalidInputException(
-            "%s is %s %s, but its quantization_config makes it %s %s."
-                .formatted(name, host.dtype(), host.shape(), tensor.dtype(), tensor.shape()));
+      if (tensor.name().equals(name)) {
+        tensor.require(name, host.dtype(), host.shape());
       }
     }
     return host;

@@ -1,5 +1,6 @@
 package dev.quench.modifier;
 
+import dev.quench.device.Device;
 import dev.quench.device.Tensor;
 import dev.quench.quantization.QuantizationArgs;
 
@@ -13,4 +14,14 @@ import dev.quench.quantization.QuantizationArgs;
  * @param globalScale that scales are to be divided by; 1 if the scheme has none
  */
 public record QuantizedWeight(
-    QuantizationArgs args, Tensor codes, Tensor scale, Tensor zeroPoint, float globalScale) {}
+    QuantizationArgs args, Tensor codes, Tensor scale, Tensor zeroPoint, float globalScale) {
+
+  /**
+   * The values that it stands for; codes must be one an element.
+   *
+   * @param target [out, in], as {@link Device#dequantize} has it
+   */
+  public void dequantize(Device device, Tensor target) {
+    device.dequantize(codes, scale, zeroPoint, args, globalScale, target);
+  }
+}

@@ -2,7 +2,6 @@ package dev.quench.pipeline;
 
 import dev.quench.Cancellation;
 import dev.quench.InvalidInputException;
-import dev.quench.QuenchException;
 import dev.quench.checkpoint.Checkpoint;
 import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.checkpoint.OutputLayout;
@@ -10,13 +9,8 @@ import dev.quench.checkpoint.OutputTensor;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.format.SourceFormat;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 
 /**
  * Writes a quantized checkpoint as a plain one.
@@ -45,7 +39,7 @@ public record Conversion(SourceFormat format, long weights, long sourceBytes, lo
                 () ->
                     new InvalidInputException(
                         model + " isn't quantized: there is nothing to convert."));
-    Checkpoint plain = SourceModel.dequantized(model);
+    Checkpoint plain = SourceModel.dequantized(stored);
     List<OutputTensor> tensors =
         plain.tensors().values().stream()
             .map(tensor -> new OutputTensor(tensor.name(), tensor.dtype(), tensor.shape()))
@@ -54,7 +48,9 @@ public record Conversion(SourceFormat format, long weights, long sourceBytes, lo
     CheckpointWriter writer = CheckpointWriter.create(output, layout);
     boolean finished = false;
     try (writer) {
-      copyAll(plain, writer, threads, cancellation);
+      try (TensorTasks tasks = new TensorTasks(threads, cancellation, "a weight's conversion")) {
+        tasks.copies(plain.tensors().values(), writer).forEach(tasks::await);
+      }
       writer.finish(plain.config(), plain.companionFiles(), Map.of());
       finished = true;
     } finally {
@@ -67,47 +63,5 @@ public record Conversion(SourceFormat format, long weights, long sourceBytes, lo
         plain.tensors().values().stream().filter(t -> t.decoder().isPresent()).count(),
         stored.tensors().values().stream().mapToLong(TensorInfo::bytes).sum(),
         layout.tensorBytes());
-  }
-
-  private static void copyAll(
-      Checkpoint plain, CheckpointWriter writer, int threads, Cancellation cancellation) {
-    try (ExecutorService pool =
-        Executors.newFixedThreadPool(
-            threads, Thread.ofPlatform().name("quench-tensor-", 1).factory())) {
-      List<Future<?>> copies = new ArrayList<>();
-      for (TensorInfo tensor : plain.tensors().values()) {
-        copies.add(
-            pool.submit(
-                () -> {
-                  cancellation.throwIfRequested();
-                  writer.copy(tensor);
-                }));
-      }
-      boolean finished = false;
-      try {
-        for (Future<?> copy : copies) {
-          await(copy);
-        }
-        finished = true;
-      } finally {
-        if (!finished) {
-          pool.shutdownNow();
-        }
-      }
-    }
-  }
-
-  private static void await(Future<?> copy) {
-    try {
-      copy.get();
-    } catch (ExecutionException e) {
-      if (e.getCause() instanceof RuntimeException cause) {
-        throw cause;
-      }
-      throw new QuenchException("a weight's conversion failed: " + e.getCause(), e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new QuenchException("interrupted", e);
-    }
   }
 }

@@ -1,7 +1,6 @@
 package dev.quench.pipeline;
 
 import dev.quench.Cancellation;
-import dev.quench.QuenchException;
 import dev.quench.checkpoint.CheckpointWriter;
 import dev.quench.checkpoint.TensorInfo;
 import dev.quench.device.Device;
@@ -10,9 +9,6 @@ import dev.quench.progress.ProgressListener;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
@@ -34,9 +30,6 @@ final class DataFreeCompression {
   private final ProgressListener listener;
   private final Cancellation cancellation;
 
-  /** Set when a task failed: those that come after it do nothing. */
-  private volatile boolean failed;
-
   DataFreeCompression(
       Device device,
       CompressionPlan plan,
@@ -54,35 +47,19 @@ final class DataFreeCompression {
   }
 
   void run(Consumer<ModuleReport> reports) {
-    try (ExecutorService threads =
-        Executors.newFixedThreadPool(
-            lanes.size(), Thread.ofPlatform().name("quench-tensor-", 1).factory())) {
-      List<Future<?>> copies = new ArrayList<>();
-      for (TensorInfo tensor : plan.copied()) {
-        copies.add(threads.submit(() -> copy(tensor)));
-      }
+    try (TensorTasks tasks =
+        new TensorTasks(lanes.size(), cancellation, "a weight's compression")) {
+      List<Future<TensorInfo>> copies = tasks.copies(plan.copied(), writer);
       List<Future<ModuleReport>> rounded = new ArrayList<>();
       for (ModulePlan module : plan.modules().values()) {
-        rounded.add(threads.submit(() -> round(module)));
+        rounded.add(tasks.submit(() -> round(module)));
       }
-      try {
-        report(rounded, reports);
-        for (Future<?> copy : copies) {
-          await(copy);
-        }
-      } finally {
-        failed = true;
-      }
+      report(tasks, rounded, reports);
+      copies.forEach(tasks::await);
     }
   }
 
-  private void copy(TensorInfo tensor) {
-    goOn();
-    writer.copy(tensor);
-  }
-
   private ModuleReport round(ModulePlan module) {
-    goOn();
     WeightRounding lane = lanes.remove();
     try {
       return lane.round(module);
@@ -91,15 +68,9 @@ final class DataFreeCompression {
     }
   }
 
-  private void goOn() {
-    if (failed) {
-      throw new QuenchException("another tensor failed");
-    }
-    cancellation.throwIfRequested();
-  }
-
   /** Tells of the modules in their order, whatever order they are done in. */
-  private void report(List<Future<ModuleReport>> rounded, Consumer<ModuleReport> reports) {
+  private void report(
+      TensorTasks tasks, List<Future<ModuleReport>> rounded, Consumer<ModuleReport> reports) {
     int layers =
         (int) plan.modules().keySet().stream().map(DataFreeCompression::layerOf).distinct().count();
     long begin = System.nanoTime();
@@ -107,7 +78,7 @@ final class DataFreeCompression {
     int done = 0;
     String layer = "";
     for (Future<ModuleReport> module : rounded) {
-      ModuleReport report = await(module);
+      ModuleReport report = tasks.await(module);
       String current = layerOf(report.module());
       if (!current.equals(layer) && !layer.isEmpty()) {
         start = layerDone(done++, layers, begin, start);
@@ -134,19 +105,5 @@ final class DataFreeCompression {
   private static String layerOf(String module) {
     Matcher matcher = LAYER.matcher(module);
     return matcher.lookingAt() ? matcher.group() : module;
-  }
-
-  private static <T> T await(Future<T> future) {
-    try {
-      return future.get();
-    } catch (ExecutionException e) {
-      if (e.getCause() instanceof RuntimeException cause) {
-        throw cause;
-      }
-      throw new QuenchException("a weight's compression failed: " + e.getCause(), e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new QuenchException("interrupted", e);
-    }
   }
 }

@@ -255,8 +255,7 @@ final class LayerCompressor {
       }
       encoder.encode(result, module.layout(), stored);
       if (gptq.isPresent() || propagation == Propagation.STEP) {
-        device.dequantize(
-            result.codes(), result.scale(), result.zeroPoint(), args, result.globalScale(), weight);
+        result.dequantize(device, weight);
       }
       device.synchronize();
       reports.accept(

@@ -37,7 +37,11 @@ public final class SourceModel {
    * @throws InvalidInputException if they are in a form that Quench can't read
    */
   public static Checkpoint dequantized(Path folder) {
-    Checkpoint checkpoint = Checkpoint.open(folder);
+    return dequantized(Checkpoint.open(folder));
+  }
+
+  /** The same of a checkpoint that is open. */
+  static Checkpoint dequantized(Checkpoint checkpoint) {
     Optional<SourceFormat> format = SourceFormat.of(checkpoint);
     if (format.isEmpty()) {
       return checkpoint;

@@ -71,7 +71,7 @@ public record Verification(int tensors, List<String> problems) {
       problems.add("tensor " + expected.name() + " is missing.");
       return false;
     }
-    if (tensor.dtype() != expected.dtype() || !tensor.shape().equals(expected.shape())) {
+    if (!expected.is(tensor.dtype(), tensor.shape())) {
       problems.add(
           "tensor %s is %s %s, the quantization_config makes it %s %s."
               .formatted(
